@@ -1,0 +1,136 @@
+// The Muster client: one small report for each training step, streamed to
+// `musterd` by one background thread.
+//
+// Promises to the training process: no call blocks on the network or on the
+// daemon; memory is fixed at start; nothing throws or aborts; a forked child's
+// copy is inert; daemon absent, slow, killed or wrong costs nothing but data.
+#ifndef MUSTER_CLIENT_H_
+#define MUSTER_CLIENT_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/sketch.h"
+
+namespace muster {
+
+// A value that all ranks should share, compared as text.
+struct Fact {
+  std::string value;     // ≤ 256 bytes
+  bool shown_only = false;  // displayed, need not agree (seeds of generators)
+};
+// By name; ≤ 64 entries, names of 1 … 64 bytes.
+using Facts = std::map<std::string, Fact>;
+
+struct Options {
+  // HOST:PORT, unix:PATH, or tls://HOST:PORT. Empty: a client that does
+  // nothing, so that a training script needs no condition.
+  std::string address;
+  // [A-Za-z0-9._:-]{1,128}; the same on all ranks.
+  std::string run_id;
+  uint32_t rank = 0;
+  uint32_t world_size = 1;
+  SketchSpec sketch;
+  // Elements of the flat gradient, frozen parameters included; 0 if unknown.
+  uint64_t parameter_count = 0;
+  // Facts of this incarnation known at start.
+  Facts facts;
+  // Reports kept until the daemon has acknowledged them: outages of up to this
+  // many steps cost no data, each costs about 2·width bytes. 1 … 65536.
+  size_t ring_capacity = 256;
+  // Longest that Stop() waits for what is queued to be acknowledged.
+  std::chrono::milliseconds flush_timeout{2000};
+  // Called for each line worth telling a person (refused, superseded), at most
+  // a few times in a process's life, on the sender thread. Default: stderr.
+  std::function<void(const std::string& line)> log;
+
+  // MUSTER_ADDRESS; MUSTER_RUN_ID, else TORCHELASTIC_RUN_ID unless "none",
+  // else SLURM_JOB_ID; RANK; WORLD_SIZE. What is not set keeps its default; a
+  // number that cannot be parsed is named in `*error`.
+  static Options FromEnvironment(std::string* error);
+
+  // Empty if good, else one line that names field, value and allowed range.
+  std::string Validate() const;
+};
+
+// What ends a step.
+struct StepEnd {
+  uint64_t step = 0;  // 0 … 2⁶²
+  std::optional<double> loss;
+  std::optional<double> weight;  // samples or tokens behind the loss, > 0
+  std::optional<double> learning_rate;
+  // Loss scale in force: norms are divided by it. > 0.
+  std::optional<double> gradient_scale;
+  std::optional<uint64_t> replica_fingerprint;
+  std::vector<uint64_t> sample_ids;  // ≤ 4096; more are cut off
+};
+
+// Counts since Start().
+struct Stats {
+  uint64_t made = 0;          // reports made by EndStep
+  uint64_t sent = 0;          // written to a stream, re-sent ones again
+  uint64_t acknowledged = 0;  // settled by the daemon
+  uint64_t dropped = 0;       // pushed out of a full ring, or left at Stop
+  uint64_t queued = 0;        // in the ring now
+  uint64_t refused = 0;       // refused by the daemon
+  uint64_t reconnects = 0;    // streams opened after the first
+  bool connected = false;     // a stream is open and welcomed
+  bool superseded = false;    // a newer incarnation of this rank took over
+};
+
+// An alert that fires for this run, as the daemon tells it.
+struct Alert {
+  uint64_t id = 0;
+  std::string kind;
+  std::string subject;
+  std::vector<uint32_t> ranks;
+  uint64_t first_step = 0;
+  uint64_t last_step = 0;
+  double value = 0;
+  double expected = 0;
+  std::string evidence;
+  bool silent = false;
+};
+
+// One rank's connection to the daemon. Thread-safe; Observe and EndStep are
+// meant for the training thread(s) and take a lock that the sender holds only
+// to move pointers.
+class Client {
+ public:
+  // Starts the sender thread; never waits for the daemon. Null with `*error`
+  // set (one line) if the options are wrong.
+  static std::unique_ptr<Client> Start(Options options, std::string* error);
+  // As Stop().
+  virtual ~Client() = default;
+
+  // Sketches elements [offset, offset + count) of this step's local gradient.
+  // `data` is not kept. Chunks may come in any order; a second observation of
+  // an offset in one step marks the report `multiple_backward`.
+  virtual void Observe(uint64_t offset, const void* data, size_t count,
+                       DataType type) = 0;
+  // Queues this step's report. A full ring drops the oldest and counts it.
+  virtual void EndStep(const StepEnd& end) = 0;
+  // Adds or replaces facts, from the next report on. False with `*error` set
+  // if one is over its limits; then none is taken.
+  virtual bool SetFacts(const Facts& facts, std::string* error) = 0;
+  // What fires now for this run; empty when the daemon is unreachable.
+  virtual std::vector<Alert> Alerts() const = 0;
+  virtual Stats GetStats() const = 0;
+  // Flushes for at most flush_timeout, says Goodbye, ends the thread. Calls
+  // after it do nothing. Idempotent.
+  virtual void Stop() = 0;
+};
+
+// "0.1.0"
+const char* Version();
+
+}  // namespace muster
+
+#endif  // MUSTER_CLIENT_H_

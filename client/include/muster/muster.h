@@ -1,0 +1,112 @@
+/* Stable C ABI of the Muster client (libmuster.so). No call throws, aborts or
+ * blocks on the network. Strings are UTF-8, NUL-terminated and copied. A null
+ * client is allowed everywhere and does nothing. */
+#ifndef MUSTER_MUSTER_H_
+#define MUSTER_MUSTER_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MUSTER_API __attribute__((visibility("default")))
+#else
+#define MUSTER_API
+#endif
+
+typedef struct muster_client muster_client; /* opaque */
+
+typedef enum muster_status {
+  MUSTER_OK = 0,
+  MUSTER_INVALID_ARGUMENT = 1, /* muster_last_error() says which */
+  MUSTER_INTERNAL = 2          /* a bug of ours, contained */
+} muster_status;
+
+typedef enum muster_data_type {
+  MUSTER_FLOAT32 = 0,
+  MUSTER_FLOAT16 = 1,
+  MUSTER_BFLOAT16 = 2
+} muster_data_type;
+
+/* Zero-initialise, set struct_size = sizeof(muster_options), then what you
+ * need; 0 and NULL mean the default. */
+typedef struct muster_options {
+  size_t struct_size;
+  const char* address;      /* HOST:PORT, unix:PATH, tls://HOST:PORT; "" idle */
+  const char* run_id;       /* [A-Za-z0-9._:-]{1,128} */
+  uint32_t rank;            /* 0 … world_size − 1 */
+  uint32_t world_size;      /* ≥ 1 */
+  uint32_t sketch_width;    /* power of two, 64 … 65536; default 1024 */
+  uint64_t sketch_seed;     /* default: the fixed one */
+  uint64_t parameter_count; /* elements of the flat gradient; 0 unknown */
+  uint32_t ring_capacity;   /* reports; default 256 */
+  uint32_t flush_timeout_ms; /* default 2000 */
+} muster_options;
+
+/* Zero-initialise, set struct_size. A has_ field of 0 means absent. */
+typedef struct muster_step {
+  size_t struct_size;
+  uint64_t step; /* 0 … 2^62 */
+  int has_loss, has_weight, has_learning_rate, has_gradient_scale,
+      has_replica_fingerprint;
+  double loss;
+  double weight;
+  double learning_rate;
+  double gradient_scale;
+  uint64_t replica_fingerprint;
+  const uint64_t* sample_ids; /* sample_id_count ids, ≤ 4096 kept */
+  size_t sample_id_count;
+} muster_step;
+
+typedef struct muster_stats_t {
+  size_t struct_size; /* set before the call */
+  uint64_t made, sent, acknowledged, dropped, queued, refused, reconnects;
+  int connected, superseded;
+} muster_stats_t;
+
+/* Starts a client. *client is NULL on failure. Never waits for the daemon. */
+MUSTER_API muster_status muster_start(const muster_options* options,
+                                      muster_client** client);
+
+/* Sketches `count` elements at `offset` of the local gradient. */
+MUSTER_API muster_status muster_observe(muster_client* client, uint64_t offset,
+                                        const void* data, size_t count,
+                                        muster_data_type type);
+
+/* Queues the report of a step. */
+MUSTER_API muster_status muster_end_step(muster_client* client,
+                                         const muster_step* step);
+
+/* States one fact, from the next report on. shown_only: not judged. */
+MUSTER_API muster_status muster_fact(muster_client* client, const char* name,
+                                     const char* value, int shown_only);
+
+MUSTER_API muster_status muster_stats(muster_client* client,
+                                      muster_stats_t* stats);
+
+/* Writes the firing alerts as a JSON array (NUL-terminated) into `buffer` and
+ * the length needed, NUL included, into *needed. If that is more than `size`,
+ * nothing is written. */
+MUSTER_API muster_status muster_alerts(muster_client* client, char* buffer,
+                                       size_t size, size_t* needed);
+
+/* Changes whenever the firing set does; cheap enough for every step. */
+MUSTER_API uint64_t muster_alerts_generation(muster_client* client);
+
+/* Flushes for at most the flush timeout, then frees the client. */
+MUSTER_API muster_status muster_stop(muster_client* client);
+
+/* The last failure on this thread, one line; valid until the next call. */
+MUSTER_API const char* muster_last_error(void);
+
+/* Library version, "0.1.0". */
+MUSTER_API const char* muster_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MUSTER_MUSTER_H_ */

@@ -1,0 +1,76 @@
+// The seam of all detectors, and the stream that they judge.
+#ifndef MUSTER_DAEMON_DETECT_DETECTOR_H_
+#define MUSTER_DAEMON_DETECT_DETECTOR_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "daemon/consistency/measures.h"
+#include "daemon/detect/finding.h"
+#include "daemon/frames/frame.h"
+
+namespace muster::detect {
+
+// A closed frame with its numbers. Both outlive the call only by their owners'
+// leave: detectors copy what they keep.
+struct JudgedFrame {
+  const frames::Frame& frame;
+  const consistency::Measures& measures;
+};
+
+// Deterministic in the order of calls and their arguments: no clock, no
+// randomness, no I/O. Thread-compatible.
+class Detector {
+ public:
+  virtual ~Detector() = default;
+  // A frame was closed and measured; frames come in step order.
+  virtual void OnFrame(const JudgedFrame& frame, std::vector<Finding>& out) = 0;
+  // Anything else, time included (frames::FrameClosed does not come here).
+  virtual void OnEvent(const frames::Event& event, std::vector<Finding>& out) {}
+};
+
+struct RankOutlierOptions {
+  // Mean frames between false alarms of this detector on exchangeable ranks:
+  // a guarantee (docs/detection.md). 10 … 10¹².
+  double target_frames = 1e6;
+  // Shift, in pooled robust standard deviations, that counts as healthy; > 0
+  // because real ranks are not perfectly exchangeable. 0 … 10.
+  double margin = 0.25;
+  // Least shift that counts, in the metric's own unit (loss; log of the
+  // squared norm; cosine).
+  double loss_floor = 0;
+  double log_norm_floor = 0;
+  double cosine_floor = 0;
+  // Frames whose spread is pooled for the margin and the gross rule.
+  int spread_frames = 256;
+  // Frames of history before bets are placed; the first ones are noisy.
+  int warmup_frames = 8;
+  // Frames of history before the gross rule may fire.
+  int gross_after_frames = 100;
+  // Resolved after so many frames without new evidence.
+  int resolve_after_frames = 256;
+};
+
+struct DetectOptions {
+  RankOutlierOptions rank_outlier;
+  // Consecutive frames in which ranks look identical before DuplicateShard.
+  int duplicate_frames = 3;
+  // Consecutive non-finite steps before NonFinite where a loss scaler is used.
+  int scaler_overflow_steps = 5;
+  // A rank is missing when others went on for so long without it.
+  absl::Duration rank_missing_after = absl::Seconds(30);
+  // Sources that disagree on the world size for so long are a FactMismatch.
+  absl::Duration world_size_after = absl::Seconds(30);
+};
+
+// Empty if good, else one line naming field, value and allowed range.
+std::string Validate(const DetectOptions& options);
+
+// All detectors, in the order in which they judge.
+std::vector<std::unique_ptr<Detector>> MakeDetectors(
+    const DetectOptions& options);
+
+}  // namespace muster::detect
+
+#endif  // MUSTER_DAEMON_DETECT_DETECTOR_H_

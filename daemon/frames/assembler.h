@@ -1,0 +1,117 @@
+// Lines up the reports of one run, step by step. Knows late, duplicate,
+// missing, restarted, rewound and resized.
+#ifndef MUSTER_DAEMON_FRAMES_ASSEMBLER_H_
+#define MUSTER_DAEMON_FRAMES_ASSEMBLER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/frames/frame.h"
+#include "daemon/frames/report.h"
+
+namespace muster::frames {
+
+struct AssemblerOptions {
+  // How long a frame waits for ranks after its first arrival. Longer: fewer
+  // partial frames on a stuttering network; shorter: judged sooner.
+  absl::Duration frame_timeout = absl::Seconds(30);
+  // A frame is closed when this many newer ones are open: bounds memory.
+  int max_newer_frames = 16;
+  // How long after being superseded a source may still send before that is an
+  // event: reports in flight are no conflict.
+  absl::Duration contested_after = absl::Seconds(5);
+};
+
+// What became of a report.
+enum class Admission {
+  kKept,
+  kDuplicate,   // sequence already settled
+  kLate,        // its frame is closed or its attempt superseded; counted
+  kSuperseded,  // a newer incarnation of the rank has taken over; refuse
+  kUnknown,     // never registered; refuse
+};
+
+enum class Registration {
+  kNew,         // first Hello of this incarnation
+  kReconnected, // known incarnation, came back
+  kSuperseded,  // refused: a newer incarnation has taken over
+};
+
+// Rules (docs/architecture.md, "Frames and attempts"):
+//  - A frame closes when each rank of the attempt has reported it or a later
+//    step or has departed; or `frame_timeout` after its first arrival; or when
+//    `max_newer_frames` newer ones are open. Closing a frame first closes all
+//    older open ones, so frames leave in step order.
+//  - A new incarnation supersedes the rank's old one; the old one's reports in
+//    open frames are void.
+//  - The attempt rises when an incarnation whose rank had another incarnation
+//    in this attempt first reports a closed step, when a source's own step
+//    goes back, or when a new incarnation states another world size. Sources
+//    that follow it back or restart too join the attempt that it opened.
+//    Frames still open then are closed as kSuperseded.
+// Thread-compatible. Time is an argument; calls must not go back in time.
+class FrameAssembler {
+ public:
+  explicit FrameAssembler(AssemblerOptions options);
+  ~FrameAssembler();
+
+  // `info` is valid in itself (rank < world size, sketch width allowed).
+  Registration Register(const SourceInfo& info,
+                        std::shared_ptr<const FactSet> facts, Instant now);
+  // Facts that hold from the source's next report on.
+  void SetFacts(uint32_t rank, uint64_t incarnation,
+                std::shared_ptr<const FactSet> facts);
+  // `report.facts` is filled in here.
+  Admission Add(uint64_t incarnation, Report report, Instant now);
+  // The stream of a source broke; its frames go on waiting for it.
+  void Disconnect(uint32_t rank, uint64_t incarnation, Instant now);
+  // Goodbye: the rank is no longer waited for.
+  void Depart(uint32_t rank, uint64_t incarnation, Instant now);
+  // Closes what is due and emits a Tick.
+  void Advance(Instant now);
+
+  // Highest sequence settled for the incarnation, 0 if none or unknown.
+  uint64_t LastSequence(uint32_t rank, uint64_t incarnation) const;
+
+  // Events since the last call, in order.
+  std::vector<Event> TakeEvents();
+
+  // State of each rank's current source, ascending by rank, for display.
+  struct SourceState {
+    SourceInfo info;
+    std::shared_ptr<const FactSet> facts;
+    uint32_t attempt = 0;  // 0 before its first report
+    bool connected = false;
+    bool departed = false;
+    bool has_reported = false;
+    uint64_t last_step = 0;
+    uint64_t last_sequence = 0;
+    uint64_t dropped = 0;  // gaps in sequence
+    Instant last_arrival;
+  };
+  std::vector<SourceState> Sources() const;
+
+  struct AttemptState {
+    uint32_t attempt = 0;
+    uint32_t world_size = 0;
+    uint64_t first_step = 0;
+    uint64_t last_step = 0;
+    uint64_t frames = 0;
+    bool superseded = false;
+    AttemptCause cause = AttemptCause::kStart;
+  };
+  // All attempts, oldest first (the newest 256 are kept).
+  const std::vector<AttemptState>& attempts() const;
+  uint64_t late_count() const;
+  uint64_t duplicate_count() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace muster::frames
+
+#endif  // MUSTER_DAEMON_FRAMES_ASSEMBLER_H_

@@ -1,0 +1,76 @@
+// What the daemon knows of a source and of one report: plain values, already
+// checked by ingest. Shared by all rooms.
+#ifndef MUSTER_DAEMON_FRAMES_REPORT_H_
+#define MUSTER_DAEMON_FRAMES_REPORT_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace muster::frames {
+
+// The daemon's monotonic clock: time since an arbitrary origin.
+using Instant = absl::Duration;
+
+// A named value that ranks share, compared as text.
+struct Fact {
+  std::string value;
+  bool shown_only = false;  // displayed, never judged
+
+  friend bool operator==(const Fact&, const Fact&) = default;
+};
+using FactSet = std::map<std::string, Fact>;
+
+// Parameters of a run's sketches (docs/sketch.md).
+struct SketchSpec {
+  uint32_t version = 1;
+  uint32_t width = 0;
+  uint64_t seed = 0;
+
+  friend bool operator==(const SketchSpec&, const SketchSpec&) = default;
+};
+
+// One incarnation of one rank.
+struct SourceInfo {
+  uint32_t rank = 0;
+  uint32_t world_size = 0;
+  uint64_t incarnation = 0;
+  SketchSpec sketch;
+  uint64_t parameter_count = 0;  // 0 if unknown
+  std::string host;
+  uint32_t pid = 0;
+  std::string client_version;
+};
+
+// What one rank says about one step. Absent means not given.
+struct Report {
+  uint32_t rank = 0;
+  uint64_t sequence = 0;
+  uint64_t step = 0;
+  std::optional<double> loss;           // may be NaN or infinite
+  std::optional<double> weight;         // > 0, finite
+  std::optional<double> gradient_norm;  // ≥ 0, finite
+  // `width` little-endian half-precision numbers, all finite, not all zero;
+  // empty if there is no direction.
+  std::string sketch;
+  uint64_t nonfinite_count = 0;
+  uint64_t elements_observed = 0;
+  int64_t wall_time_unix_nanos = 0;  // the rank's clock: display only
+  std::optional<double> step_duration_seconds;
+  std::optional<double> learning_rate;
+  std::optional<uint64_t> replica_fingerprint;
+  std::vector<uint64_t> sample_ids;
+  bool multiple_backward = false;
+  std::optional<double> gradient_scale;
+  // Facts of the source when it made this report; never null in a frame.
+  std::shared_ptr<const FactSet> facts;
+};
+
+}  // namespace muster::frames
+
+#endif  // MUSTER_DAEMON_FRAMES_REPORT_H_
