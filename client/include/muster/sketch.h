@@ -69,6 +69,15 @@ class Sketch {
   std::string Encode() const;
 
  private:
+  // Adds `count` elements of one block; those of a whole block go by partial_.
+  void AddPiece(uint64_t offset, const float* x, size_t count,
+                uint32_t permutation, bool whole_block);
+  // As AddPiece, for elements that are not finite or whose squares overflow.
+  void AddExtremePiece(uint64_t offset, const float* x, size_t count,
+                       uint32_t permutation);
+  // Moves partial_ into values_.
+  void Fold();
+
   const SketchSpec spec_;
   const uint64_t permutation_key_;  // K_A of the specification
   const uint64_t sign_key_;         // K_B
