@@ -1,0 +1,95 @@
+// The daemon's configuration: defaults, the YAML file, and the way back.
+#ifndef MUSTER_DAEMON_CONFIG_H_
+#define MUSTER_DAEMON_CONFIG_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "daemon/alert/alert.h"
+#include "daemon/detect/detector.h"
+#include "daemon/frames/assembler.h"
+
+namespace muster {
+
+enum class LogFormat { kText, kJson };
+
+// One misbehaving run, rank or client must not take memory from the others.
+struct Limits {
+  // Runs followed at once; a newcomer above it is refused.
+  int max_runs = 256;
+  // Largest world size that a rank may state; each rank costs some 10 KiB.
+  uint32_t max_world_size = 16384;
+  // Sources that one stream may carry; more than one only through a relay.
+  int max_sources_per_stream = 4096;
+  // Bytes of messages queued for one run before its streams are not read.
+  // Larger: longer bursts are absorbed; max_runs times this is the worst case.
+  size_t queue_bytes = size_t{64} << 20;
+};
+
+struct Config {
+  // Ranks and the `muster` command: HOST:PORT or unix:PATH; port 0 takes any.
+  // Loopback, because there is no authentication yet.
+  std::string grpc_address = "127.0.0.1:7600";
+  // Metrics, health and API: HOST:PORT.
+  std::string http_address = "127.0.0.1:7601";
+  // Folder for the history; empty: everything is kept in memory only.
+  std::string data_dir;
+  // trace, debug, info, warning, error or off.
+  std::string log_level = "info";
+  // Text for people, JSON for log collectors.
+  LogFormat log_format = LogFormat::kText;
+  // Where to write the bound addresses as {"grpc":"…","http":"…"} once both
+  // are served; for callers that ask for port 0. Empty: nowhere.
+  std::string ports_file;
+
+  Limits limits;
+  frames::AssemblerOptions frames;
+  detect::DetectOptions detect;
+  alert::AlertOptions alerts;
+
+  // How long an ended run is still shown. Longer: time to look at it; shorter:
+  // fewer stale runs in lists.
+  absl::Duration keep_ended = absl::Minutes(10);
+  // How long a run without any connected source is kept. Longer: a stuck job
+  // stays visible over the weekend; shorter: crashed runs are tidied up.
+  absl::Duration keep_silent = absl::Hours(24);
+};
+
+// Overwrites what `yaml` sets. An unknown or repeated key, a wrong type and a
+// value out of range are one line `NAME:LINE: key '…': …` that says what is
+// allowed; `config` is then unchanged.
+absl::Status ApplyYaml(std::string_view yaml, std::string_view name,
+                       Config& config);
+
+// Reads a file and applies it.
+absl::Status ApplyYamlFile(const std::string& path, Config& config);
+
+// Sets the field of that dotted key, such as "grpc_address", from text as it
+// stands in YAML. The error names value and range, not where it came from.
+absl::Status SetField(std::string_view key, std::string_view value,
+                      Config& config);
+
+// The whole configuration as commented YAML; ApplyYaml gives the same back.
+std::string ToYaml(const Config& config);
+
+// Creates the folder if need be and checks that files can be written there. An
+// empty path is fine.
+absl::Status PrepareDataDir(const std::string& path);
+
+// Whether only this machine reaches `address`. Wider binds deserve a warning.
+bool IsLoopback(std::string_view address);
+
+// Parts of a valid HOST:PORT; brackets of an IPv6 host are removed.
+struct HostPort {
+  std::string host;
+  int port = 0;
+};
+HostPort SplitHostPort(std::string_view address);
+
+}  // namespace muster
+
+#endif  // MUSTER_DAEMON_CONFIG_H_

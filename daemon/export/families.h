@@ -1,0 +1,45 @@
+// What Prometheus scrapes, built from snapshots at the moment of the scrape:
+// nothing is registered, so nothing can leak or go stale. docs/metrics.md
+// describes each metric.
+#ifndef MUSTER_DAEMON_EXPORT_FAMILIES_H_
+#define MUSTER_DAEMON_EXPORT_FAMILIES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/runs/snapshot.h"
+#include "prometheus/metric_family.h"
+
+// `export` is a keyword.
+namespace muster::exposition {
+
+// What one scrape shows.
+struct Scrape {
+  // Never null elements. Ended runs have no series.
+  std::vector<std::shared_ptr<const runs::RunSnapshot>> runs;
+  // Refused messages by reason.
+  std::map<std::string, uint64_t> rejected;
+  // Version of the daemon.
+  std::string version;
+};
+
+// Above this many ranks only the most deviant ones have series of their own,
+// so that one large run cannot flood a Prometheus server.
+inline constexpr size_t kMaxRanksWithSeries = 256;
+inline constexpr size_t kDeviantRanks = 16;
+
+// One family for each metric, in the order of docs/metrics.md, families without
+// a sample included. A value that is absent or not finite has no sample.
+std::vector<prometheus::MetricFamily> BuildFamilies(const Scrape& scrape);
+
+// The text exposition format (text/plain; version=0.0.4) of BuildFamilies,
+// families without a sample left out.
+std::string MetricsText(const Scrape& scrape);
+
+}  // namespace muster::exposition
+
+#endif  // MUSTER_DAEMON_EXPORT_FAMILIES_H_

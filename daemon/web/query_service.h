@@ -1,0 +1,18 @@
+// The Query service of query.proto over gRPC: the same answers as the HTTP API.
+#ifndef MUSTER_DAEMON_WEB_QUERY_SERVICE_H_
+#define MUSTER_DAEMON_WEB_QUERY_SERVICE_H_
+
+#include <memory>
+
+#include "daemon/web/source.h"
+#include "grpcpp/impl/codegen/service_type.h"
+
+namespace muster::web {
+
+// Unary calls by the callback API: no thread of its own, answers from
+// snapshots. The service must outlive the server it is registered with.
+std::unique_ptr<grpc::Service> MakeQueryService(Source source);
+
+}  // namespace muster::web
+
+#endif  // MUSTER_DAEMON_WEB_QUERY_SERVICE_H_
