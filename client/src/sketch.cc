@@ -58,27 +58,79 @@ float SumOfSquares(const float* x, size_t count) {
   return total;
 }
 
-float WithSign(float x, uint64_t sign_word, uint64_t bit) {
-  const uint32_t sign = static_cast<uint32_t>((sign_word >> bit) & 1) << 31;
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(x) ^ sign);
-}
+// Where the elements of one block go.
+struct BlockPlan {
+  uint64_t sign_key;
+  uint32_t lane_mask;    // width - 1
+  uint32_t permutation;  // r_b
+};
 
-// Adds elements [offset, offset + count) of one block to `sums`.
-template <typename Sum>
-void Project(uint64_t offset, const float* x, size_t count, uint32_t width,
-             uint32_t permutation, uint64_t sign_key, Sum* sums) {
-  const uint64_t lane_mask = width - 1;
+// Adds elements [offset, offset + count) of one block to `sums`, of any length
+// and alignment.
+void ProjectEach(uint64_t offset, const float* x, size_t count,
+                 const BlockPlan& plan, double* sums) {
   while (count > 0) {
     const uint64_t bit = offset % kSignWordBits;
-    const uint64_t sign_word = SignWord(sign_key, offset / kSignWordBits);
+    const uint64_t sign_word = SignWord(plan.sign_key, offset / kSignWordBits);
     const size_t n = std::min<size_t>(count, kSignWordBits - bit);
-    const uint64_t lane = offset & lane_mask;
+    const uint64_t lane = offset & plan.lane_mask;
     for (size_t i = 0; i < n; ++i) {
-      sums[(lane + i) ^ permutation] += WithSign(x[i], sign_word, bit + i);
+      const bool negative = (sign_word >> (bit + i)) & 1;
+      const double value = x[i];
+      sums[(lane + i) ^ plan.permutation] += negative ? -value : value;
     }
     offset += n;
     x += n;
     count -= n;
+  }
+}
+
+// Four lanes, which every 64-bit target has. The low two bits of a permutation
+// shuffle the lanes of a quad, the others pick the quad.
+using Quad = float __attribute__((vector_size(16)));
+using QuadBits = uint32_t __attribute__((vector_size(16)));
+
+// As ProjectEach, for whole sign words; kShuffle is permutation mod 4.
+template <uint32_t kShuffle>
+void ProjectWords(uint64_t offset, const float* x, size_t count,
+                  const BlockPlan& plan, float* sums) {
+  constexpr uint32_t kQuads = kSignWordBits / 4;
+  constexpr QuadBits kLaneBits = {1, 2, 4, 8};
+  const uint32_t word_permutation = plan.permutation & ~(kSignWordBits - 1);
+  const uint32_t quad_permutation = plan.permutation % kSignWordBits / 4;
+  for (size_t done = 0; done < count; done += kSignWordBits) {
+    uint64_t sign_word =
+        SignWord(plan.sign_key, (offset + done) / kSignWordBits);
+    const uint64_t lane = (offset + done) & plan.lane_mask;
+    float* word_sums = sums + (lane ^ word_permutation);
+    for (uint32_t quad = 0; quad < kQuads; ++quad, sign_word >>= 4) {
+      QuadBits bits;
+      std::memcpy(&bits, x + done + 4 * quad, sizeof(bits));
+      const uint32_t signs = static_cast<uint32_t>(sign_word);
+      const QuadBits chosen = QuadBits{signs, signs, signs, signs} & kLaneBits;
+      bits ^= (chosen == kLaneBits) & 0x80000000;
+      bits = __builtin_shufflevector(bits, bits, 0 ^ kShuffle, 1 ^ kShuffle,
+                                     2 ^ kShuffle, 3 ^ kShuffle);
+      float* target = word_sums + 4 * (quad ^ quad_permutation);
+      Quad sum;
+      std::memcpy(&sum, target, sizeof(sum));
+      sum += std::bit_cast<Quad>(bits);
+      std::memcpy(target, &sum, sizeof(sum));
+    }
+  }
+}
+
+void ProjectWords(uint64_t offset, const float* x, size_t count,
+                  const BlockPlan& plan, float* sums) {
+  switch (plan.permutation % 4) {
+    case 0:
+      return ProjectWords<0>(offset, x, count, plan, sums);
+    case 1:
+      return ProjectWords<1>(offset, x, count, plan, sums);
+    case 2:
+      return ProjectWords<2>(offset, x, count, plan, sums);
+    default:
+      return ProjectWords<3>(offset, x, count, plan, sums);
   }
 }
 
@@ -145,12 +197,11 @@ void Sketch::AddPiece(uint64_t offset, const float* x, size_t count,
       squared_norm_ += static_cast<double>(x[i]) * x[i];
     }
   }
+  const BlockPlan plan{sign_key_, spec_.width - 1, permutation};
   if (whole_block) {
-    Project(offset, x, count, spec_.width, permutation, sign_key_,
-            partial_.data());
+    ProjectWords(offset, x, count, plan, partial_.data());
   } else {
-    Project(offset, x, count, spec_.width, permutation, sign_key_,
-            values_.data());
+    ProjectEach(offset, x, count, plan, values_.data());
   }
 }
 
@@ -163,8 +214,8 @@ void Sketch::AddExtremePiece(uint64_t offset, const float* x, size_t count,
     nonfinite_count_ += is_finite ? 0 : 1;
     squared_norm_ += static_cast<double>(finite[i]) * finite[i];
   }
-  Project(offset, finite, count, spec_.width, permutation, sign_key_,
-          values_.data());
+  ProjectEach(offset, finite, count, {sign_key_, spec_.width - 1, permutation},
+              values_.data());
 }
 
 void Sketch::Fold() {
