@@ -27,7 +27,7 @@ struct Spread {
 
 struct RankMeasures {
   uint32_t rank = 0;
-  std::optional<double> loss;           // as reported, finite
+  std::optional<double> loss;  // as reported, finite
   std::optional<double> weight;
   std::optional<double> gradient_norm;
   // cos(u_i, S − u_i): against the mean of the others. Needs two directions.
@@ -50,10 +50,10 @@ struct Measures {
   std::optional<Spread> loss;
   std::optional<Spread> gradient_norm;
 
-  uint32_t directions = 0;                 // M of the direction statistics
-  std::optional<double> cosine_mean;       // (‖S‖² − M)/(M(M−1))
-  std::optional<double> cosine_min;        // lowest gradient_cosine
-  std::optional<double> cosine_expected;   // 1/(1 + B/b)
+  uint32_t directions = 0;                // M of the direction statistics
+  std::optional<double> cosine_mean;      // (‖S‖² − M)/(M(M−1))
+  std::optional<double> cosine_min;       // lowest gradient_cosine
+  std::optional<double> cosine_expected;  // 1/(1 + B/b)
   // B, in samples or tokens, or in batches where a weight was missing.
   std::optional<double> noise_scale;
   bool noise_scale_in_batches = false;
