@@ -20,9 +20,10 @@ struct Alert {
   uint64_t id = 0;  // from 1 in each run
   State state = State::kPending;
   detect::Finding finding;  // first_step of the first, the rest of the last
-  bool silent = false;      // latched while pending or firing
-  absl::Time changed;       // daemon's wall clock, for display
-  absl::Time fired;         // InfinitePast while pending
+  // The global mean loss was inside its band at every raise so far.
+  bool silent = false;
+  absl::Time changed;  // daemon's wall clock, for display
+  absl::Time fired;    // InfinitePast while pending
 };
 
 struct AlertOptions {
@@ -41,7 +42,9 @@ class AlertBook {
   explicit AlertBook(AlertOptions options);
 
   // Takes one finding; `silent` says whether the global mean loss is inside
-  // its band. Appends a copy of each alert whose state changed to `changes`.
+  // its band. Appends a copy of each alert whose state changed to `changes`. A
+  // pending alert that clears changes to resolved, but never fired, so that it
+  // is not kept among resolved().
   void Take(const detect::Finding& finding, bool silent, absl::Time now,
             std::vector<Alert>& changes);
   // The run ended: resolves all.
@@ -58,16 +61,25 @@ class AlertBook {
   uint64_t overflow_count() const { return overflow_count_; }
 
  private:
+  void Raise(const detect::Finding& finding, bool silent, absl::Time now,
+             std::vector<Alert>& changes);
+  // Fires alive_[index] if it is pending and has been raised often enough.
+  void FireIfDue(size_t index, absl::Time now, std::vector<Alert>& changes);
+  void Resolve(Alert alert, absl::Time now, std::vector<Alert>& changes);
+
   const AlertOptions options_;
   uint64_t next_id_ = 1;
   std::vector<Alert> alive_;
+  std::vector<int> raised_steps_;  // distinct steps, beside alive_
   std::deque<Alert> resolved_;
   std::array<uint64_t, detect::kKindCount> fired_total_{};
   uint64_t overflow_count_ = 0;
 };
 
 // One structured line of JSON for a change of state: run, id, kind, state,
-// subject, ranks, attempt, steps, value, expected, silent, evidence.
+// subject, ranks, attempt, steps, value, expected, silent, evidence. Always
+// valid JSON, and bounded: at most 64 ranks are listed (rank_count has their
+// number), texts are cut at 1,024 bytes; a value that is not finite is null.
 std::string LogLine(const std::string& run, const Alert& alert);
 
 }  // namespace muster::alert
