@@ -62,7 +62,7 @@ struct Config {
 // Overwrites what `yaml` sets. An unknown or repeated key, a wrong type and a
 // value out of range are one line `NAME:LINE: key '…': …` that says what is
 // allowed; `config` is then unchanged.
-absl::Status ApplyYaml(std::string_view yaml, std::string_view name,
+absl::Status ApplyYaml(const std::string& yaml, const std::string& name,
                        Config& config);
 
 // Reads a file and applies it.
@@ -70,7 +70,7 @@ absl::Status ApplyYamlFile(const std::string& path, Config& config);
 
 // Sets the field of that dotted key, such as "grpc_address", from text as it
 // stands in YAML. The error names value and range, not where it came from.
-absl::Status SetField(std::string_view key, std::string_view value,
+absl::Status SetField(const std::string& key, const std::string& value,
                       Config& config);
 
 // The whole configuration as commented YAML; ApplyYaml gives the same back.

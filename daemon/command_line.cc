@@ -1,0 +1,104 @@
+#include "daemon/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+
+namespace muster {
+namespace {
+
+// Keys that can be set without a file.
+struct Setting {
+  const char* key;
+  const char* flag;
+  const char* variable;  // null: none
+  const char* help;
+};
+constexpr std::array<Setting, 6> kSettings = {{
+    {"grpc_address", "--grpc-address", "MUSTERD_GRPC_ADDRESS",
+     "where ranks and the muster command connect: HOST:PORT or unix:PATH"},
+    {"http_address", "--http-address", "MUSTERD_HTTP_ADDRESS",
+     "metrics, health and API: HOST:PORT"},
+    {"data_dir", "--data-dir", "MUSTERD_DATA_DIR", "folder for the history"},
+    {"log_level", "--log-level", "MUSTERD_LOG_LEVEL",
+     "trace, debug, info, warning, error or off"},
+    {"log_format", "--log-format", "MUSTERD_LOG_FORMAT", "text or json"},
+    {"ports_file", "--ports-file", nullptr,
+     "file to write the bound addresses to"},
+}};
+
+absl::Status Prefixed(const std::string& where, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat(where, ": ", status.message()));
+}
+
+}  // namespace
+
+absl::StatusOr<ParsedCommandLine> ParseCommandLine(
+    int argc, const char* const* argv, const EnvironmentLookup& environment) {
+  CLI::App app(
+      "Lines up the reports of training ranks and names the one that is "
+      "wrong.\nFlags beat MUSTERD_* environment variables, which beat the "
+      "file.",
+      "musterd");
+  std::string file;
+  bool check = false;
+  bool print = false;
+  bool version = false;
+  std::map<std::string, std::string> flags;
+  app.add_option("--config", file, "configuration in YAML")->type_name("FILE");
+  for (const Setting& setting : kSettings) {
+    app.add_option(setting.flag, flags[setting.key], setting.help)
+        ->type_name("VALUE");
+  }
+  app.add_flag("--check-config", check, "check the configuration and exit");
+  app.add_flag("--print-config", print,
+               "print the configuration in force as YAML and exit");
+  app.add_flag("--version", version, "print the version and exit");
+
+  ParsedCommandLine parsed;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    parsed.output = app.help();
+    return parsed;
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(error.what(), " (see musterd --help)"));
+  }
+  if (version) {
+    parsed.output = absl::StrCat("musterd ", DaemonVersion(), "\n");
+    return parsed;
+  }
+
+  if (app.count("--config") > 0) {
+    absl::Status status = ApplyYamlFile(file, parsed.config);
+    if (!status.ok()) return status;
+  }
+  for (const Setting& setting : kSettings) {
+    const char* value =
+        setting.variable ? environment(setting.variable) : nullptr;
+    // An empty variable is how shells and Kubernetes unset one.
+    if (value == nullptr || *value == '\0') continue;
+    absl::Status status = SetField(setting.key, value, parsed.config);
+    if (!status.ok()) return Prefixed(setting.variable, status);
+  }
+  for (const Setting& setting : kSettings) {
+    if (app.count(setting.flag) == 0) continue;
+    absl::Status status =
+        SetField(setting.key, flags[setting.key], parsed.config);
+    if (!status.ok()) return Prefixed(setting.flag, status);
+  }
+  if (print) {
+    parsed.output = ToYaml(parsed.config);
+  } else if (check) {
+    parsed.output = "the configuration is good\n";
+  }
+  return parsed;
+}
+
+const char* DaemonVersion() { return MUSTER_VERSION; }
+
+}  // namespace muster

@@ -1,0 +1,226 @@
+#include "daemon/config.h"
+
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "daemon/config_fields.h"
+
+namespace muster {
+namespace {
+
+// Applies one YAML document to a configuration, field by field.
+class YamlReader {
+ public:
+  YamlReader(const std::string& name, Config& config)
+      : name_(name), fields_(ConfigFields()), config_(config) {}
+
+  absl::Status ReadSection(const std::string& prefix, const YAML::Node& node) {
+    if (node.IsNull()) return absl::OkStatus();
+    if (!node.IsMap()) {
+      return prefix.empty()
+                 ? Error(node, "the file must be a map of keys to values")
+                 : KeyError(node, prefix, "expected a section with keys");
+    }
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) {
+        return Error(entry.first, "a key must be plain text");
+      }
+      const std::string& name = entry.first.Scalar();
+      const std::string key = prefix.empty() ? name : prefix + "." + name;
+      if (!seen.insert(name).second) {
+        return KeyError(entry.first, key, "given twice");
+      }
+      absl::Status status = ReadEntry(key, prefix, entry.first, entry.second);
+      if (!status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status ReadEntry(const std::string& key, const std::string& prefix,
+                         const YAML::Node& name, const YAML::Node& value) {
+    for (const ConfigField& field : fields_) {
+      if (field.key == key) return ReadField(field, name, value);
+      if (field.key.starts_with(key + ".")) return ReadSection(key, value);
+    }
+    return KeyError(name, key,
+                    absl::StrCat("no such key; allowed here: ",
+                                 absl::StrJoin(KeysIn(prefix), ", ")));
+  }
+
+  absl::Status ReadField(const ConfigField& field, const YAML::Node& name,
+                         const YAML::Node& value) {
+    if (value.IsNull()) {
+      return KeyError(name, field.key,
+                      absl::StrCat("no value; allowed: ", field.allowed));
+    }
+    if (!value.IsScalar()) {
+      return KeyError(
+          value, field.key,
+          absl::StrCat("not a single value; allowed: ", field.allowed));
+    }
+    if (!field.set(value.Scalar(), config_)) {
+      return KeyError(
+          value, field.key,
+          absl::StrCat("'", value.Scalar(),
+                       "' is not allowed; allowed: ", field.allowed));
+    }
+    return absl::OkStatus();
+  }
+
+  // Names that may stand in a section, in the table's order.
+  std::vector<std::string> KeysIn(const std::string& prefix) const {
+    std::vector<std::string> keys;
+    const std::string start = prefix.empty() ? "" : prefix + ".";
+    for (const ConfigField& field : fields_) {
+      if (!field.key.starts_with(start)) continue;
+      std::string rest = field.key.substr(start.size());
+      rest = rest.substr(0, rest.find('.'));
+      if (keys.empty() || keys.back() != rest) keys.push_back(rest);
+    }
+    return keys;
+  }
+
+  absl::Status Error(const YAML::Node& node, const std::string& what) const {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name_, ":", node.Mark().line + 1, ": ", what));
+  }
+
+  absl::Status KeyError(const YAML::Node& node, const std::string& key,
+                        const std::string& what) const {
+    return Error(node, absl::StrCat("key '", key, "': ", what));
+  }
+
+  const std::string name_;
+  const std::vector<ConfigField> fields_;
+  Config& config_;
+};
+
+}  // namespace
+
+absl::Status ApplyYaml(const std::string& yaml, const std::string& name,
+                       Config& config) {
+  Config changed = config;
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
+    if (documents.size() > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ":", documents[1].Mark().line + 1,
+                       ": only one YAML document is allowed"));
+    }
+    if (!documents.empty()) {
+      absl::Status status =
+          YamlReader(name, changed).ReadSection("", documents[0]);
+      if (!status.ok()) return status;
+    }
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        name, ":", error.mark.line + 1, ": not valid YAML: ", error.msg));
+  }
+  config = changed;
+  return absl::OkStatus();
+}
+
+absl::Status ApplyYamlFile(const std::string& path, Config& config) {
+  std::string reason;
+  std::ifstream file(path);
+  if (!file) reason = std::strerror(errno);
+  // A folder can be opened, but not read.
+  if (std::filesystem::is_directory(path)) reason = "it is a folder";
+  if (!reason.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat(path, ": cannot read the configuration: ", reason));
+  }
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return ApplyYaml(text, path, config);
+}
+
+absl::Status SetField(const std::string& key, const std::string& value,
+                      Config& config) {
+  for (const ConfigField& field : ConfigFields()) {
+    if (field.key != key) continue;
+    if (field.set(value, config)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", value, "' is not allowed; allowed: ", field.allowed));
+  }
+  return absl::NotFoundError(absl::StrCat("no such key: ", key));
+}
+
+std::string ToYaml(const Config& config) {
+  std::string yaml;
+  std::vector<std::string> section;
+  for (const ConfigField& field : ConfigFields()) {
+    std::vector<std::string> path = absl::StrSplit(field.key, '.');
+    const std::string name = path.back();
+    path.pop_back();
+    size_t depth = 0;
+    while (depth < section.size() && depth < path.size() &&
+           section[depth] == path[depth]) {
+      ++depth;
+    }
+    for (; depth < path.size(); ++depth) {
+      absl::StrAppend(&yaml, std::string(2 * depth, ' '), path[depth], ":\n");
+    }
+    section = path;
+    const std::string indent(2 * path.size(), ' ');
+    absl::StrAppend(&yaml, indent, "# ", field.help,
+                    " Allowed: ", field.allowed, ".\n", indent, name, ": ",
+                    field.print(config), "\n");
+  }
+  return yaml;
+}
+
+absl::Status PrepareDataDir(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data_dir '", path, "': cannot create the folder: ", error.message()));
+  }
+  // Permission bits say nothing about read-only file systems: write a file.
+  std::string probe = path + "/.writable-XXXXXX";
+  const int descriptor = ::mkstemp(probe.data());
+  if (descriptor < 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data_dir '", path, "': cannot write there: ", std::strerror(errno)));
+  }
+  ::close(descriptor);
+  ::unlink(probe.c_str());
+  return absl::OkStatus();
+}
+
+HostPort SplitHostPort(std::string_view address) {
+  HostPort parts;
+  const size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return parts;
+  std::string_view host = address.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[') {
+    host = host.substr(1, host.size() - 2);
+  }
+  parts.host = std::string(host);
+  parts.port = std::atoi(std::string(address.substr(colon + 1)).c_str());
+  return parts;
+}
+
+bool IsLoopback(std::string_view address) {
+  if (address.starts_with("unix:")) return true;
+  const std::string host = SplitHostPort(address).host;
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+}  // namespace muster

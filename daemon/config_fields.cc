@@ -1,0 +1,317 @@
+#include "daemon/config_fields.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <charconv>
+#include <type_traits>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace muster {
+namespace {
+
+// Reaches one member of a configuration, const or not.
+#define MUSTER_MEMBER(member) \
+  [](auto& config) -> auto& { return config.member; }
+
+std::string Print(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+std::string PrintDuration(absl::Duration value) {
+  // FormatDuration writes 0 without a unit.
+  if (value == absl::ZeroDuration()) return "0s";
+  return absl::FormatDuration(value);
+}
+
+std::string Quote(const std::string& text) {
+  YAML::Emitter emitter;
+  emitter << YAML::DoubleQuoted << text;
+  return emitter.c_str();
+}
+
+template <typename Member>
+ConfigField Number(std::string key, std::string help, Member member, double min,
+                   double max) {
+  ConfigField field{.key = std::move(key), .help = std::move(help)};
+  field.allowed = absl::StrCat("a number, ", Print(min), " … ", Print(max));
+  field.set = [member, min, max](const std::string& text, Config& config) {
+    double value = 0;
+    if (!absl::SimpleAtod(text, &value)) return false;
+    if (!(value >= min && value <= max)) return false;
+    member(config) = value;
+    return true;
+  };
+  field.print = [member](const Config& config) {
+    return Print(member(config));
+  };
+  return field;
+}
+
+template <typename Member>
+ConfigField Integer(std::string key, std::string help, Member member,
+                    int64_t min, int64_t max) {
+  ConfigField field{.key = std::move(key), .help = std::move(help)};
+  field.allowed = absl::StrCat("a whole number, ", min, " … ", max);
+  field.set = [member, min, max](const std::string& text, Config& config) {
+    int64_t value = 0;
+    if (!absl::SimpleAtoi(text, &value)) return false;
+    if (value < min || value > max) return false;
+    using Value = std::remove_reference_t<decltype(member(config))>;
+    member(config) = static_cast<Value>(value);
+    return true;
+  };
+  field.print = [member](const Config& config) {
+    return absl::StrCat(member(config));
+  };
+  return field;
+}
+
+template <typename Member>
+ConfigField Duration(std::string key, std::string help, Member member,
+                     absl::Duration min, absl::Duration max) {
+  ConfigField field{.key = std::move(key), .help = std::move(help)};
+  field.allowed = absl::StrCat(
+      "a duration with its unit, such as 500ms, 30s "
+      "or 2m, ",
+      PrintDuration(min), " … ", PrintDuration(max));
+  field.set = [member, min, max](const std::string& text, Config& config) {
+    absl::Duration value;
+    // "0" needs no unit for ParseDuration.
+    if (text == "0" || !absl::ParseDuration(text, &value)) return false;
+    if (value < min || value > max) return false;
+    member(config) = value;
+    return true;
+  };
+  field.print = [member](const Config& config) {
+    return PrintDuration(member(config));
+  };
+  return field;
+}
+
+template <typename Member>
+ConfigField Text(std::string key, std::string help, Member member,
+                 std::string allowed, bool (*good)(std::string_view)) {
+  ConfigField field{.key = std::move(key),
+                    .help = std::move(help),
+                    .allowed = std::move(allowed)};
+  field.set = [member, good](const std::string& text, Config& config) {
+    if (!good(text)) return false;
+    member(config) = text;
+    return true;
+  };
+  field.print = [member](const Config& config) {
+    return Quote(member(config));
+  };
+  return field;
+}
+
+template <typename Member, typename Value>
+ConfigField Choice(std::string key, std::string help, Member member,
+                   std::vector<std::pair<std::string, Value>> choices) {
+  ConfigField field{.key = std::move(key), .help = std::move(help)};
+  field.allowed = absl::StrCat(
+      "one of ",
+      absl::StrJoin(choices, ", ", [](std::string* out, const auto& choice) {
+        absl::StrAppend(out, choice.first);
+      }));
+  field.set = [member, choices](const std::string& text, Config& config) {
+    for (const auto& [name, value] : choices) {
+      if (name != text) continue;
+      member(config) = value;
+      return true;
+    }
+    return false;
+  };
+  field.print = [member, choices](const Config& config) {
+    for (const auto& [name, value] : choices) {
+      if (value == member(config)) return name;
+    }
+    return std::string();
+  };
+  return field;
+}
+
+bool IsHostPort(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view host = text.substr(0, colon);
+  const std::string_view digits = text.substr(colon + 1);
+  if (digits.empty() || digits.size() > 5) return false;
+  int port = 0;
+  for (const char digit : digits) {
+    if (digit < '0' || digit > '9') return false;
+    port = port * 10 + (digit - '0');
+  }
+  if (port > 65535) return false;
+  if (host.find_first_of("/ \t") != std::string_view::npos) return false;
+  // An IPv6 host has colons of its own and needs brackets.
+  const bool bracketed =
+      host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed || host.find_first_of(":[]") == std::string_view::npos;
+}
+
+bool IsGrpcAddress(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (text.starts_with(kUnix)) return text.size() > kUnix.size();
+  return IsHostPort(text);
+}
+
+bool IsAnything(std::string_view) { return true; }
+
+void AppendGeneral(std::vector<ConfigField>& fields) {
+  fields.push_back(Text(
+      "grpc_address", "Where ranks and the muster command connect.",
+      MUSTER_MEMBER(grpc_address), "HOST:PORT or unix:PATH", IsGrpcAddress));
+  fields.push_back(Text("http_address", "Metrics, health and API.",
+                        MUSTER_MEMBER(http_address), "HOST:PORT", IsHostPort));
+  fields.push_back(Text("data_dir",
+                        "Folder for the history; empty: in memory only.",
+                        MUSTER_MEMBER(data_dir), "a path", IsAnything));
+  using Name = std::pair<std::string, std::string>;
+  std::vector<Name> levels;
+  for (const char* name :
+       {"trace", "debug", "info", "warning", "error", "off"}) {
+    levels.emplace_back(name, name);
+  }
+  fields.push_back(Choice("log_level",
+                          "The least severe lines that are logged.",
+                          MUSTER_MEMBER(log_level), levels));
+  fields.push_back(
+      Choice("log_format", "Text for people, JSON for collectors.",
+             MUSTER_MEMBER(log_format),
+             std::vector<std::pair<std::string, LogFormat>>{
+                 {"text", LogFormat::kText}, {"json", LogFormat::kJson}}));
+  fields.push_back(Text("ports_file",
+                        "File to write the bound addresses to; empty: none.",
+                        MUSTER_MEMBER(ports_file), "a path", IsAnything));
+  fields.push_back(Duration(
+      "keep_ended", "How long an ended run is still shown.",
+      MUSTER_MEMBER(keep_ended), absl::ZeroDuration(), absl::Hours(24 * 365)));
+  fields.push_back(Duration(
+      "keep_silent", "How long a run without any source is kept.",
+      MUSTER_MEMBER(keep_silent), absl::Seconds(1), absl::Hours(24 * 365)));
+}
+
+void AppendLimits(std::vector<ConfigField>& fields) {
+  fields.push_back(Integer("limits.max_runs", "Runs followed at once.",
+                           MUSTER_MEMBER(limits.max_runs), 1, 100000));
+  fields.push_back(Integer("limits.max_world_size",
+                           "Largest world size that a rank may state.",
+                           MUSTER_MEMBER(limits.max_world_size), 1, 1048576));
+  fields.push_back(Integer(
+      "limits.max_sources_per_stream", "Sources that one stream may carry.",
+      MUSTER_MEMBER(limits.max_sources_per_stream), 1, 1048576));
+  // A message may have 1 MiB, so less could never take one.
+  fields.push_back(
+      Integer("limits.queue_bytes",
+              "Bytes queued for one run before its streams are not read.",
+              MUSTER_MEMBER(limits.queue_bytes), 1 << 20, int64_t{1} << 36));
+}
+
+void AppendFrames(std::vector<ConfigField>& fields) {
+  fields.push_back(
+      Duration("frames.timeout",
+               "How long a frame waits for ranks after its first report.",
+               MUSTER_MEMBER(frames.frame_timeout), absl::Milliseconds(10),
+               absl::Hours(24)));
+  fields.push_back(Integer(
+      "frames.max_newer", "A frame is closed when so many newer ones are open.",
+      MUSTER_MEMBER(frames.max_newer_frames), 1, 4096));
+  fields.push_back(Duration(
+      "frames.contested_after",
+      "How long a superseded process may go on sending before it is news.",
+      MUSTER_MEMBER(frames.contested_after), absl::ZeroDuration(),
+      absl::Hours(24)));
+}
+
+void AppendRankOutlier(std::vector<ConfigField>& fields) {
+  fields.push_back(Number("detect.rank_outlier.target_frames",
+                          "Mean frames between false alarms, at least.",
+                          MUSTER_MEMBER(detect.rank_outlier.target_frames), 10,
+                          1e12));
+  fields.push_back(Number(
+      "detect.rank_outlier.margin",
+      "Shift that counts as healthy, in pooled robust standard deviations.",
+      MUSTER_MEMBER(detect.rank_outlier.margin), 0, 10));
+  fields.push_back(Number(
+      "detect.rank_outlier.loss_floor", "Least shift of the loss that counts.",
+      MUSTER_MEMBER(detect.rank_outlier.loss_floor), 0, 1e12));
+  fields.push_back(
+      Number("detect.rank_outlier.log_norm_floor",
+             "Least shift of the log of the squared gradient norm that counts.",
+             MUSTER_MEMBER(detect.rank_outlier.log_norm_floor), 0, 100));
+  fields.push_back(Number("detect.rank_outlier.cosine_floor",
+                          "Least shift of the gradient cosine that counts.",
+                          MUSTER_MEMBER(detect.rank_outlier.cosine_floor), 0,
+                          2));
+  fields.push_back(Integer("detect.rank_outlier.spread_frames",
+                           "Frames whose spread is pooled for the margin.",
+                           MUSTER_MEMBER(detect.rank_outlier.spread_frames), 1,
+                           65536));
+  fields.push_back(Integer("detect.rank_outlier.warmup_frames",
+                           "Frames of history before ranks are compared.",
+                           MUSTER_MEMBER(detect.rank_outlier.warmup_frames), 1,
+                           65536));
+  fields.push_back(
+      Integer("detect.rank_outlier.gross_after_frames",
+              "Frames of history before one gross value is enough.",
+              MUSTER_MEMBER(detect.rank_outlier.gross_after_frames), 1, 65536));
+  fields.push_back(Integer(
+      "detect.rank_outlier.resolve_after_frames",
+      "Resolved after so many frames without new evidence.",
+      MUSTER_MEMBER(detect.rank_outlier.resolve_after_frames), 1, 1048576));
+}
+
+void AppendDetect(std::vector<ConfigField>& fields) {
+  fields.push_back(Integer("detect.duplicate_frames",
+                           "Consecutive frames in which ranks look identical.",
+                           MUSTER_MEMBER(detect.duplicate_frames), 1, 65536));
+  fields.push_back(
+      Integer("detect.scaler_overflow_steps",
+              "Consecutive non-finite steps that are news under a loss scaler.",
+              MUSTER_MEMBER(detect.scaler_overflow_steps), 1, 65536));
+  fields.push_back(
+      Duration("detect.rank_missing_after",
+               "A rank is missing when others went on for so long without it.",
+               MUSTER_MEMBER(detect.rank_missing_after), absl::Milliseconds(10),
+               absl::Hours(24 * 7)));
+  fields.push_back(
+      Duration("detect.world_size_after",
+               "Live sources may disagree on the world size for so long.",
+               MUSTER_MEMBER(detect.world_size_after), absl::ZeroDuration(),
+               absl::Hours(24)));
+}
+
+void AppendAlerts(std::vector<ConfigField>& fields) {
+  fields.push_back(Integer("alerts.pending_steps",
+                           "Steps with evidence before an alert fires.",
+                           MUSTER_MEMBER(alerts.pending_steps), 1, 65536));
+  fields.push_back(Integer("alerts.keep_resolved",
+                           "Resolved alerts of a run kept for display.",
+                           MUSTER_MEMBER(alerts.keep_resolved), 0, 1048576));
+  fields.push_back(Integer("alerts.max_alive", "Alerts of a run alive at once.",
+                           MUSTER_MEMBER(alerts.max_alive), 1, 1048576));
+}
+
+#undef MUSTER_MEMBER
+
+}  // namespace
+
+std::vector<ConfigField> ConfigFields() {
+  std::vector<ConfigField> fields;
+  AppendGeneral(fields);
+  AppendLimits(fields);
+  AppendFrames(fields);
+  AppendRankOutlier(fields);
+  AppendDetect(fields);
+  AppendAlerts(fields);
+  return fields;
+}
+
+}  // namespace muster

@@ -1,0 +1,217 @@
+#include "daemon/config.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "daemon/config_fields.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace muster {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// A folder of its own, removed at the end.
+class ConfigTest : public ::testing::Test {
+ protected:
+  ConfigTest() {
+    std::string folder = ::testing::TempDir() + "muster-config-XXXXXX";
+    folder_ = ::mkdtemp(folder.data());
+  }
+  ~ConfigTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string folder_;
+};
+
+std::string ErrorOf(const std::string& yaml) {
+  Config config;
+  return std::string(ApplyYaml(yaml, "musterd.yaml", config).message());
+}
+
+TEST_F(ConfigTest, DefaultsAreThoseOfTheDesign) {
+  const Config config;
+  EXPECT_EQ(config.grpc_address, "127.0.0.1:7600");
+  EXPECT_EQ(config.http_address, "127.0.0.1:7601");
+  EXPECT_EQ(config.limits.queue_bytes, 67108864u);
+  EXPECT_EQ(config.frames.frame_timeout, absl::Seconds(30));
+}
+
+TEST_F(ConfigTest, ReadsNestedKeysAndKeepsTheOthers) {
+  Config config;
+  const absl::Status status = ApplyYaml(
+      "grpc_address: \"[::1]:0\"\n"
+      "log_format: json\n"
+      "limits:\n"
+      "  max_world_size: 64\n"
+      "detect:\n"
+      "  rank_outlier: {margin: 0.5, target_frames: 1e3}\n"
+      "  rank_missing_after: 1m30s\n",
+      "musterd.yaml", config);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.grpc_address, "[::1]:0");
+  EXPECT_EQ(config.log_format, LogFormat::kJson);
+  EXPECT_EQ(config.limits.max_world_size, 64u);
+  EXPECT_EQ(config.limits.max_runs, 256);
+  EXPECT_EQ(config.detect.rank_outlier.margin, 0.5);
+  EXPECT_EQ(config.detect.rank_outlier.target_frames, 1000);
+  EXPECT_EQ(config.detect.rank_missing_after, absl::Seconds(90));
+}
+
+TEST_F(ConfigTest, EmptyFilesAndSectionsChangeNothing) {
+  Config config;
+  EXPECT_TRUE(ApplyYaml("", "a", config).ok());
+  EXPECT_TRUE(ApplyYaml("# only a comment\n", "a", config).ok());
+  EXPECT_TRUE(ApplyYaml("detect:\n", "a", config).ok());
+  EXPECT_EQ(ToYaml(config), ToYaml(Config()));
+}
+
+TEST_F(ConfigTest, ErrorsNameFileLineKeyAndWhatIsAllowed) {
+  EXPECT_EQ(ErrorOf("detect:\n  rank_outlier:\n    margin: 99\n"),
+            "musterd.yaml:3: key 'detect.rank_outlier.margin': '99' is not "
+            "allowed; allowed: a number, 0 … 10");
+  EXPECT_EQ(ErrorOf("\nlog_format: xml\n"),
+            "musterd.yaml:2: key 'log_format': 'xml' is not allowed; allowed: "
+            "one of text, json");
+}
+
+TEST_F(ConfigTest, UnknownKeysListTheirNeighbours) {
+  const std::string top = ErrorOf("grpc_adress: 127.0.0.1:1\n");
+  EXPECT_THAT(top, StartsWith("musterd.yaml:1: key 'grpc_adress': no such"));
+  EXPECT_THAT(top, HasSubstr("grpc_address, http_address"));
+  EXPECT_THAT(top, HasSubstr("limits, frames, detect, alerts"));
+  EXPECT_EQ(ErrorOf("frames:\n  timeout: 3s\n  time: 3s\n"),
+            "musterd.yaml:3: key 'frames.time': no such key; allowed here: "
+            "timeout, max_newer, contested_after");
+  // A prefix of a key's name is not its section.
+  EXPECT_THAT(ErrorOf("lim:\n  max_runs: 1\n"), HasSubstr("no such key"));
+}
+
+TEST_F(ConfigTest, DurationsNeedAUnit) {
+  EXPECT_THAT(ErrorOf("frames: {timeout: 30}\n"),
+              HasSubstr("'30' is not allowed; allowed: a duration with its "
+                        "unit, such as 500ms, 30s or 2m"));
+  EXPECT_THAT(ErrorOf("frames: {contested_after: 0}\n"), HasSubstr("unit"));
+  EXPECT_THAT(ErrorOf("keep_ended: inf\n"), HasSubstr("unit"));
+  EXPECT_THAT(ErrorOf("keep_ended: -1s\n"), HasSubstr("unit"));
+  EXPECT_EQ(ErrorOf("keep_ended: 0s\n"), "");
+}
+
+TEST_F(ConfigTest, WrongTypesAreErrors) {
+  EXPECT_THAT(ErrorOf("limits: 3\n"),
+              HasSubstr("key 'limits': expected a section"));
+  EXPECT_THAT(ErrorOf("limits: {max_runs: [1]}\n"),
+              HasSubstr("not a single value"));
+  EXPECT_THAT(ErrorOf("limits: {max_runs: 1.5}\n"),
+              HasSubstr("a whole number, 1 … 100000"));
+  EXPECT_THAT(ErrorOf("limits: {max_runs: }\n"), HasSubstr("no value"));
+  EXPECT_THAT(ErrorOf("detect: {rank_outlier: {margin: .nan}}\n"),
+              HasSubstr("not allowed"));
+  EXPECT_THAT(ErrorOf("- a\n"), HasSubstr("musterd.yaml:1: the file must be"));
+  EXPECT_THAT(ErrorOf("data_dir: a\nlog_level: info\ndata_dir: b\n"),
+              HasSubstr("musterd.yaml:3: key 'data_dir': given twice"));
+  EXPECT_THAT(ErrorOf("a: b\n---\nc: d\n"), HasSubstr("only one YAML"));
+  EXPECT_THAT(ErrorOf("limits: {\n"), HasSubstr("not valid YAML"));
+}
+
+TEST_F(ConfigTest, AddressesAreChecked) {
+  for (const char* good : {"127.0.0.1:0", "host.example:65535", "[::]:7600",
+                           "unix:/run/muster.sock"}) {
+    Config config;
+    EXPECT_TRUE(SetField("grpc_address", good, config).ok()) << good;
+  }
+  for (const char* bad : {"", "7600", ":7600", "host:", "host:65536",
+                          "::1:7600", "host:7x", "unix:", "http://host:1"}) {
+    Config config;
+    EXPECT_FALSE(SetField("grpc_address", bad, config).ok()) << bad;
+  }
+  Config config;
+  EXPECT_FALSE(SetField("http_address", "unix:/run/muster.sock", config).ok());
+}
+
+TEST_F(ConfigTest, AnErrorLeavesTheConfigurationAsItWas) {
+  Config config;
+  EXPECT_FALSE(
+      ApplyYaml("data_dir: /tmp/x\nlog_level: loud\n", "a", config).ok());
+  EXPECT_EQ(config.data_dir, "");
+}
+
+TEST_F(ConfigTest, PrintedConfigurationReadsBackToItself) {
+  Config config;
+  config.data_dir = "/a \"quoted\" \\ path: # …";
+  config.log_format = LogFormat::kJson;
+  config.limits.max_runs = 7;
+  config.frames.frame_timeout = absl::Milliseconds(1500);
+  config.detect.rank_outlier.margin = 1.0 / 3;
+  config.alerts.max_alive = 9;
+  config.keep_ended = absl::ZeroDuration();
+  const std::string yaml = ToYaml(config);
+  Config again;
+  const absl::Status status = ApplyYaml(yaml, "printed", again);
+  ASSERT_TRUE(status.ok()) << status << "\n" << yaml;
+  EXPECT_EQ(ToYaml(again), yaml);
+  EXPECT_EQ(again.data_dir, config.data_dir);
+  EXPECT_EQ(again.detect.rank_outlier.margin, 1.0 / 3);
+  EXPECT_EQ(again.frames.frame_timeout, absl::Milliseconds(1500));
+  EXPECT_EQ(again.keep_ended, absl::ZeroDuration());
+}
+
+TEST_F(ConfigTest, EveryFieldTakesItsOwnDefaultAndHasAUniqueKey) {
+  std::set<std::string> keys;
+  for (const ConfigField& field : ConfigFields()) {
+    EXPECT_TRUE(keys.insert(field.key).second) << field.key;
+    EXPECT_THAT(ToYaml(Config()), HasSubstr(field.help));
+    EXPECT_FALSE(field.print(Config()).empty()) << field.key;
+  }
+}
+
+TEST_F(ConfigTest, FilesThatCannotBeReadAreNamed) {
+  Config config;
+  EXPECT_THAT(
+      std::string(ApplyYamlFile(folder_ + "/none.yaml", config).message()),
+      HasSubstr("none.yaml: cannot read the configuration: No such file"));
+  EXPECT_THAT(std::string(ApplyYamlFile(folder_, config).message()),
+              HasSubstr("cannot read the configuration: it is a folder"));
+  std::ofstream(folder_ + "/bad.yaml") << "\n\nfoo: 1\n";
+  EXPECT_THAT(
+      std::string(ApplyYamlFile(folder_ + "/bad.yaml", config).message()),
+      HasSubstr("/bad.yaml:3: key 'foo'"));
+  std::ofstream(folder_ + "/empty.yaml") << "";
+  EXPECT_TRUE(ApplyYamlFile(folder_ + "/empty.yaml", config).ok());
+}
+
+TEST_F(ConfigTest, DataDirIsCreatedAndMustBeWritable) {
+  EXPECT_TRUE(PrepareDataDir("").ok());
+  const std::string deep = folder_ + "/a/b";
+  ASSERT_TRUE(PrepareDataDir(deep).ok());
+  EXPECT_TRUE(std::filesystem::is_directory(deep));
+  EXPECT_TRUE(std::filesystem::is_empty(deep));
+  std::ofstream(folder_ + "/file") << "x";
+  EXPECT_THAT(std::string(PrepareDataDir(folder_ + "/file").message()),
+              HasSubstr("/file': "));
+  EXPECT_THAT(std::string(PrepareDataDir(folder_ + "/file/c").message()),
+              HasSubstr("/file/c': cannot create the folder: Not a directory"));
+  // Writable for nobody, root included.
+  EXPECT_THAT(std::string(PrepareDataDir("/proc").message()),
+              HasSubstr("data_dir '/proc': cannot write there: "));
+}
+
+TEST_F(ConfigTest, LoopbackIsToldFromWiderAddresses) {
+  for (const char* narrow : {"127.0.0.1:1", "127.1.2.3:1", "localhost:1",
+                             "[::1]:1", "unix:/run/x"}) {
+    EXPECT_TRUE(IsLoopback(narrow)) << narrow;
+  }
+  for (const char* wide : {"0.0.0.0:1", "[::]:1", "10.1.2.3:1", "host:1"}) {
+    EXPECT_FALSE(IsLoopback(wide)) << wide;
+  }
+  EXPECT_EQ(SplitHostPort("[::1]:7600").host, "::1");
+  EXPECT_EQ(SplitHostPort("host:7600").port, 7600);
+}
+
+}  // namespace
+}  // namespace muster
