@@ -7,15 +7,21 @@
 
 namespace muster {
 
-// Exact for every binary16, subnormals included; a NaN stays a NaN.
+// Exact for every binary16, also where the host process flushes binary32
+// subnormals to zero; a NaN stays a NaN.
 inline float HalfBitsToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t magnitude = static_cast<uint32_t>(half & 0x7FFF) << 13;
-  // Shifting moves a binary16 exponent (bias 15) into binary32's place (bias
-  // 127); multiplying by 2^112 corrects the bias and normalises subnormals.
-  const float scaled = std::bit_cast<float>(magnitude) * 0x1p112f;
-  const uint32_t special = magnitude >= 0x0F800000 ? 0x7F800000 : 0;
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | special | sign);
+  // Exponent biases differ by 112.
+  const uint32_t normal = magnitude + 0x38000000;
+  const uint32_t special = magnitude + 0x70000000;  // infinity and NaN
+  // A subnormal is set behind the leading one of 2^-14, which is taken away
+  // again: no binary32 subnormal occurs.
+  const uint32_t subnormal = std::bit_cast<uint32_t>(
+      std::bit_cast<float>(magnitude + 0x38800000) - 0x1p-14f);
+  const uint32_t finite = magnitude < 0x00800000 ? subnormal : normal;
+  return std::bit_cast<float>((magnitude < 0x0F800000 ? finite : special) |
+                              sign);
 }
 
 // Rounds to nearest, ties to even; overflow gives infinity.
