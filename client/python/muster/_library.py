@@ -1,0 +1,130 @@
+"""The C ABI of libmuster.so (client/include/muster/muster.h) for ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import pathlib
+
+OK = 0
+INVALID_ARGUMENT = 1
+
+FLOAT32 = 0
+FLOAT16 = 1
+BFLOAT16 = 2
+
+
+class Options(ctypes.Structure):
+    """muster_options: zero means the default."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("address", ctypes.c_char_p),
+        ("run_id", ctypes.c_char_p),
+        ("rank", ctypes.c_uint32),
+        ("world_size", ctypes.c_uint32),
+        ("sketch_width", ctypes.c_uint32),
+        ("sketch_seed", ctypes.c_uint64),
+        ("parameter_count", ctypes.c_uint64),
+        ("ring_capacity", ctypes.c_uint32),
+        ("flush_timeout_ms", ctypes.c_uint32),
+    ]
+
+
+class Step(ctypes.Structure):
+    """muster_step: a has_ field of 0 means absent."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("step", ctypes.c_uint64),
+        ("has_loss", ctypes.c_int),
+        ("has_weight", ctypes.c_int),
+        ("has_learning_rate", ctypes.c_int),
+        ("has_gradient_scale", ctypes.c_int),
+        ("has_replica_fingerprint", ctypes.c_int),
+        ("loss", ctypes.c_double),
+        ("weight", ctypes.c_double),
+        ("learning_rate", ctypes.c_double),
+        ("gradient_scale", ctypes.c_double),
+        ("replica_fingerprint", ctypes.c_uint64),
+        ("sample_ids", ctypes.POINTER(ctypes.c_uint64)),
+        ("sample_id_count", ctypes.c_size_t),
+    ]
+
+
+class StatsStruct(ctypes.Structure):
+    """muster_stats_t."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("made", ctypes.c_uint64),
+        ("sent", ctypes.c_uint64),
+        ("acknowledged", ctypes.c_uint64),
+        ("dropped", ctypes.c_uint64),
+        ("queued", ctypes.c_uint64),
+        ("refused", ctypes.c_uint64),
+        ("reconnects", ctypes.c_uint64),
+        ("connected", ctypes.c_int),
+        ("superseded", ctypes.c_int),
+    ]
+
+
+def _candidates() -> list[str]:
+    named = os.environ.get("MUSTER_LIBRARY")
+    if named:
+        return [named]
+    package = pathlib.Path(__file__).resolve().parent
+    paths = [package / "libmuster.so"]
+    if len(package.parents) > 2:
+        build = package.parents[2] / "build"
+        paths += [build / preset / "client" / "libmuster.so" for preset in ("release", "dev")]
+    # The bare name last: wherever the dynamic loader looks.
+    return [str(path) for path in paths if path.exists()] + ["libmuster.so"]
+
+
+@functools.lru_cache(maxsize=None)
+def load() -> ctypes.CDLL:
+    """Finds and loads libmuster.so; OSError that names the places if there is none."""
+    errors = []
+    for path in _candidates():
+        try:
+            return _declare(ctypes.CDLL(path))
+        except OSError as error:
+            errors.append(f"{path}: {error}")
+    raise OSError(
+        "libmuster.so cannot be loaded (set MUSTER_LIBRARY to its path): " + "; ".join(errors)
+    )
+
+
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    handle = ctypes.c_void_p
+    signatures = {
+        "muster_start": (ctypes.c_int, [ctypes.POINTER(Options), ctypes.POINTER(handle)]),
+        "muster_observe": (
+            ctypes.c_int,
+            [handle, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int],
+        ),
+        "muster_end_step": (ctypes.c_int, [handle, ctypes.POINTER(Step)]),
+        "muster_fact": (ctypes.c_int, [handle, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int]),
+        "muster_stats": (ctypes.c_int, [handle, ctypes.POINTER(StatsStruct)]),
+        "muster_alerts": (
+            ctypes.c_int,
+            [handle, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t)],
+        ),
+        "muster_alerts_generation": (ctypes.c_uint64, [handle]),
+        "muster_stop": (ctypes.c_int, [handle]),
+        "muster_last_error": (ctypes.c_char_p, []),
+        "muster_version": (ctypes.c_char_p, []),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library
+
+
+def last_error(library: ctypes.CDLL) -> str:
+    """One line about the last failure on this thread."""
+    message = library.muster_last_error()
+    return message.decode("utf-8", "replace") if message else "unknown error"

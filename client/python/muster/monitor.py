@@ -1,0 +1,428 @@
+"""One rank's monitor: what a training script holds and calls."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import dataclasses
+import functools
+import json
+import logging
+import os
+import re
+import weakref
+from typing import Any, Callable, Iterable, Mapping, Optional
+
+from muster import _buffers, _library
+
+_log = logging.getLogger("muster")
+
+_RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MAX_SAMPLE_IDS = 4096
+_MASK_64 = 2**64 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Alert:
+    """An alert that fires now for this run, as the daemon tells it."""
+
+    id: int
+    kind: str  # "RankOutlier", "DuplicateShard", …
+    subject: str  # what of its kind it is about: "loss", "sampler_seed", …
+    ranks: tuple[int, ...]  # ranks concerned; empty if the run as a whole
+    first_step: int  # first and last step with evidence
+    last_step: int
+    value: float  # what was seen and what was expected
+    expected: float
+    evidence: str  # one sentence
+    silent: bool  # the global mean loss looks as ever
+
+
+@dataclasses.dataclass(frozen=True)
+class Stats:
+    """Counts of reports since ``start``."""
+
+    made: int = 0  # by end_step
+    sent: int = 0  # written to a stream, re-sent ones again
+    acknowledged: int = 0  # settled by the daemon
+    dropped: int = 0  # pushed out of a full ring, or left at close
+    queued: int = 0  # in the ring now
+    refused: int = 0  # by the daemon
+    reconnects: int = 0  # streams opened after the first
+    connected: bool = False
+    superseded: bool = False  # a newer start of this rank took over
+
+
+def _never_raises(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Training goes on whatever happens here: failures are logged once each."""
+
+    @functools.wraps(method)
+    def guarded(self: "Monitor", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            self._warn_once(method.__name__, f"{method.__name__} failed: {error!r}")
+            return None
+
+    return guarded
+
+
+class Monitor:
+    """Reports of one rank. Made by ``start``; meant for the training thread.
+
+    Memory is bounded: when the daemon is away the newest reports are kept, the
+    oldest dropped and counted. A copy in a forked child does nothing.
+    """
+
+    def __init__(
+        self,
+        rank: int,
+        world_size: int,
+        client: Optional[ctypes.c_void_p],
+        on_alert: Optional[Callable[[Alert], None]] = None,
+        parameter_count: int = 0,
+    ) -> None:
+        self.rank = rank
+        self.world_size = world_size
+        # Elements of the flat gradient as stated at start; 0 if not stated.
+        self.parameter_count = parameter_count
+        self._client = client
+        self._on_alert = on_alert
+        self._process = os.getpid()
+        self._warned: set[str] = set()
+        self._grad_scale: Optional[float] = None
+        self._generation = 0
+        self._fired: set[int] = set()
+        if client is not None:
+            self._generation = _library.load().muster_alerts_generation(client)
+            # A script that ends without close() still flushes and says goodbye.
+            atexit.register(_close_if_alive, weakref.ref(self))
+
+    @property
+    def enabled(self) -> bool:
+        """False without an address, after ``close`` and in a forked child."""
+        return self._client is not None and self._process == os.getpid()
+
+    @_never_raises
+    def observe(self, offset: int, data: Any, grad_scale: Optional[float] = None) -> None:
+        """Sketches elements [offset, offset + size) of this step's local gradient.
+
+        `data` is a torch tensor, a NumPy array or a buffer; it is read in memory
+        order and not kept. Chunks come in any order, each element once a step.
+        `grad_scale` is the loss scale that the gradient carries.
+        """
+        if not self.enabled:
+            return
+        view = _buffers.view(data)
+        if grad_scale is not None:
+            self._grad_scale = float(grad_scale)
+        library = _library.load()
+        self._check(
+            library.muster_observe(self._client, offset, view.address, view.count, view.type),
+            "observe",
+        )
+
+    @_never_raises
+    def end_step(
+        self,
+        step: int,
+        loss: Any = None,
+        weight: Any = None,
+        lr: Any = None,
+        grad_scale: Any = None,
+        sample_ids: Optional[Iterable[int]] = None,
+        replica_fingerprint: Optional[int] = None,
+    ) -> None:
+        """Queues this step's report and calls `on_alert` for new alerts.
+
+        step: number of the optimizer step, 0 … 2⁶², ascending.
+        loss: this rank's own training loss, a number or a tensor of one element
+            of any floating type; a tensor on a device is waited for.
+        weight: samples or tokens behind the loss, > 0.
+        lr: learning rate in force; should agree on all ranks.
+        grad_scale: loss scale that the gradients carry; norms are divided by it.
+        sample_ids: ids of the samples drawn for this step; the first 4,096 count.
+        replica_fingerprint: 64-bit hash of the parameters after the update.
+        """
+        if not self.enabled:
+            return
+        report = _library.Step()
+        report.struct_size = ctypes.sizeof(_library.Step)
+        report.step = step
+        scale = grad_scale if grad_scale is not None else self._grad_scale
+        self._grad_scale = None
+        for field, value in (
+            ("loss", loss),
+            ("weight", weight),
+            ("learning_rate", lr),
+            ("gradient_scale", scale),
+        ):
+            number = self._number(field, value)
+            if number is not None:
+                setattr(report, field, number)
+                setattr(report, f"has_{field}", 1)
+        if replica_fingerprint is not None:
+            report.replica_fingerprint = int(replica_fingerprint) & _MASK_64
+            report.has_replica_fingerprint = 1
+        if sample_ids is not None:
+            # ctypes keeps the array alive for as long as `report` points to it.
+            ids = self._sample_ids(sample_ids)
+            report.sample_ids = ctypes.cast(ids, ctypes.POINTER(ctypes.c_uint64))
+            report.sample_id_count = len(ids)
+        library = _library.load()
+        self._check(library.muster_end_step(self._client, ctypes.byref(report)), "end_step")
+        self._tell_alerts()
+
+    def facts(self, **facts: Any) -> None:
+        """States values that all ranks should share, from the next report on.
+
+        At most 64 names of up to 64 bytes, values up to 256 bytes as text.
+        """
+        self._state(facts, shown_only=False)
+
+    def show_facts(self, **facts: Any) -> None:
+        """As ``facts``, for what is displayed but need not agree, such as the
+        seed of a random-number generator."""
+        self._state(facts, shown_only=True)
+
+    @_never_raises
+    def _state(self, facts: Mapping[str, Any], shown_only: bool) -> None:
+        if not self.enabled:
+            return
+        for name, value in facts.items():
+            self._check(self._state_one(name, value, shown_only), f"fact {name}")
+
+    def _state_one(self, name: str, value: Any, shown_only: bool) -> int:
+        return _library.load().muster_fact(
+            self._client, name.encode(), str(value).encode(), int(shown_only)
+        )
+
+    def alerts(self) -> list[Alert]:
+        """What fires now for this run; empty when the daemon is unreachable."""
+        return self._alerts() or []
+
+    @_never_raises
+    def _alerts(self) -> list[Alert]:
+        if not self.enabled:
+            return []
+        library = _library.load()
+        size = 4096
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            needed = ctypes.c_size_t()
+            status = library.muster_alerts(self._client, buffer, size, ctypes.byref(needed))
+            if not self._check(status, "alerts"):
+                return []
+            if needed.value <= size:
+                return [_alert(entry) for entry in json.loads(buffer.value or b"[]")]
+            size = needed.value
+
+    def stats(self) -> Stats:
+        """Counts of reports made, sent, acknowledged, dropped, queued."""
+        return self._stats() or Stats()
+
+    @_never_raises
+    def _stats(self) -> Stats:
+        if not self.enabled:
+            return Stats()
+        counts = _library.StatsStruct()
+        counts.struct_size = ctypes.sizeof(counts)
+        status = _library.load().muster_stats(self._client, ctypes.byref(counts))
+        if not self._check(status, "stats"):
+            return Stats()
+        return Stats(
+            **{
+                field.name: type(field.default)(getattr(counts, field.name))
+                for field in dataclasses.fields(Stats)
+            }
+        )
+
+    @_never_raises
+    def close(self) -> None:
+        """Flushes for at most the flush timeout and says goodbye. Idempotent."""
+        client, self._client = self._client, None
+        if client is not None and self._process == os.getpid():
+            _library.load().muster_stop(client)
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def _tell_alerts(self) -> None:
+        if self._on_alert is None:
+            return
+        generation = _library.load().muster_alerts_generation(self._client)
+        if generation == self._generation:
+            return
+        self._generation = generation
+        firing = self.alerts()
+        began = [alert for alert in firing if alert.id not in self._fired]
+        self._fired = {alert.id for alert in firing}
+        for alert in began:
+            self._on_alert(alert)
+
+    def _number(self, field: str, value: Any) -> Optional[float]:
+        if value is None:
+            return None
+        try:
+            return float(value.detach().item() if hasattr(value, "detach") else value)
+        except Exception as error:
+            self._warn_once(field, f"end_step: {field} is left out: {error!r}")
+            return None
+
+    def _sample_ids(self, sample_ids: Iterable[int]) -> ctypes.Array:
+        ids = sample_ids.tolist() if hasattr(sample_ids, "tolist") else list(sample_ids)
+        ids = [int(sample) & _MASK_64 for sample in ids[:_MAX_SAMPLE_IDS]]
+        return (ctypes.c_uint64 * len(ids))(*ids)
+
+    def _check(self, status: int, what: str) -> bool:
+        if status == _library.OK:
+            return True
+        self._warn_once(what, f"{what}: {_library.last_error(_library.load())}")
+        return False
+
+    def _warn_once(self, key: str, message: str) -> None:
+        if key not in self._warned:
+            self._warned.add(key)
+            _log.warning("muster: rank %s: %s (said once)", self.rank, message)
+
+
+def _close_if_alive(reference: "weakref.ref[Monitor]") -> None:
+    monitor = reference()
+    if monitor is not None:
+        monitor.close()
+
+
+def _alert(entry: Mapping[str, Any]) -> Alert:
+    return Alert(
+        id=int(entry["id"]),
+        kind=entry["kind"],
+        subject=entry.get("subject", ""),
+        ranks=tuple(entry.get("ranks", ())),
+        first_step=int(entry.get("first_step", 0)),
+        last_step=int(entry.get("last_step", 0)),
+        value=float(entry.get("value") or 0.0),
+        expected=float(entry.get("expected") or 0.0),
+        evidence=entry.get("evidence", ""),
+        silent=bool(entry.get("silent", False)),
+    )
+
+
+def start(
+    address: Optional[str] = None,
+    run_id: Optional[str] = None,
+    rank: Optional[int] = None,
+    world_size: Optional[int] = None,
+    *,
+    parameter_count: int = 0,
+    sketch_width: int = 1024,
+    ring_capacity: int = 256,
+    flush_timeout: float = 2.0,
+    facts: Optional[Mapping[str, Any]] = None,
+    on_alert: Optional[Callable[[Alert], None]] = None,
+) -> Monitor:
+    """Starts this rank's monitor; never waits for the daemon.
+
+    address: HOST:PORT, unix:PATH or tls://HOST:PORT; else MUSTER_ADDRESS. Without
+        one the monitor does nothing and says so once.
+    run_id: [A-Za-z0-9._:-]{1,128}, the same on all ranks; else MUSTER_RUN_ID, else
+        TORCHELASTIC_RUN_ID unless "none", else SLURM_JOB_ID.
+    rank, world_size: of the data-parallel group; else RANK and WORLD_SIZE, else one
+        rank alone.
+    parameter_count: elements of the flat gradient, frozen ones too; 0 if unknown.
+    sketch_width: power of two, 64 … 65536, the same on all ranks. The standard
+        error of a cosine is about 1/√width, a report about 2·width bytes.
+    ring_capacity: reports kept through an outage of the daemon, 1 … 65536.
+    flush_timeout: longest that close() waits, in seconds.
+    facts: values that all ranks should share, as for ``Monitor.facts``.
+    on_alert: called with each Alert that begins to fire, inside ``end_step`` only.
+
+    Raises ValueError for wrong arguments, never for an unreachable daemon; OSError
+    if libmuster.so cannot be loaded.
+    """
+    address = os.environ.get("MUSTER_ADDRESS", "") if address is None else address
+    rank, world_size = _rank_and_size(rank, world_size)
+    if run_id is None:
+        run_id = _run_id_of_environment()
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"run_id: {run_id!r} is not [A-Za-z0-9._:-]{{1,128}}")
+    _check_range("parameter_count", parameter_count, 0, 2**62)
+    _check_range("sketch_width", sketch_width, 64, 65536)
+    if sketch_width & (sketch_width - 1):
+        raise ValueError(f"sketch_width: {sketch_width} is not a power of two")
+    _check_range("ring_capacity", ring_capacity, 1, 65536)
+    _check_range("flush_timeout", flush_timeout, 0, 3600)
+    if not address:
+        if rank == 0:
+            _log.warning("muster: no address (argument or MUSTER_ADDRESS): nothing is reported")
+        return Monitor(rank, world_size, None)
+    if run_id is None:
+        raise ValueError(
+            "run_id: not given, and none of MUSTER_RUN_ID, TORCHELASTIC_RUN_ID, SLURM_JOB_ID is set"
+        )
+
+    library = _library.load()
+    options = _library.Options(
+        struct_size=ctypes.sizeof(_library.Options),
+        address=address.encode(),
+        run_id=run_id.encode(),
+        rank=rank,
+        world_size=world_size,
+        sketch_width=sketch_width,
+        parameter_count=parameter_count,
+        ring_capacity=ring_capacity,
+        # 0 would mean the default.
+        flush_timeout_ms=max(1, round(flush_timeout * 1000)),
+    )
+    client = ctypes.c_void_p()
+    if library.muster_start(ctypes.byref(options), ctypes.byref(client)) != _library.OK:
+        raise ValueError(_library.last_error(library))
+    monitor = Monitor(rank, world_size, client, on_alert, parameter_count)
+    for name, value in (facts or {}).items():
+        if monitor._state_one(name, value, shown_only=False) != _library.OK:
+            error = _library.last_error(library)
+            monitor.close()
+            raise ValueError(f"facts: {error}")
+    return monitor
+
+
+def _run_id_of_environment() -> Optional[str]:
+    elastic = os.environ.get("TORCHELASTIC_RUN_ID")
+    return (
+        os.environ.get("MUSTER_RUN_ID")
+        or (elastic if elastic != "none" else None)
+        or os.environ.get("SLURM_JOB_ID")
+        or None
+    )
+
+
+def _rank_and_size(rank: Optional[int], world_size: Optional[int]) -> tuple[int, int]:
+    rank = _number_of_environment("RANK") if rank is None else rank
+    world_size = _number_of_environment("WORLD_SIZE") if world_size is None else world_size
+    if rank is None and world_size is None:
+        return 0, 1
+    if rank is None or world_size is None:
+        name, variable = ("rank", "RANK") if rank is None else ("world_size", "WORLD_SIZE")
+        raise ValueError(f"{name}: not given, and {variable} is not set")
+    _check_range("world_size", world_size, 1, 2**32 - 1)
+    _check_range("rank", rank, 0, world_size - 1)
+    return rank, world_size
+
+
+def _number_of_environment(name: str) -> Optional[int]:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not a number") from None
+
+
+def _check_range(name: str, value: Any, lowest: float, highest: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name}: {value!r} is not a number")
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name}: {value} is outside {lowest} … {highest}")
