@@ -3,6 +3,7 @@
 #ifndef MUSTER_DAEMON_FRAMES_ASSEMBLER_H_
 #define MUSTER_DAEMON_FRAMES_ASSEMBLER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,8 +18,14 @@ struct AssemblerOptions {
   // How long a frame waits for ranks after its first arrival. Longer: fewer
   // partial frames on a stuttering network; shorter: judged sooner.
   absl::Duration frame_timeout = absl::Seconds(30);
-  // A frame is closed when this many newer ones are open: bounds memory.
+  // A frame is closed when this many newer ones are open: bounds memory and
+  // delay.
   int max_newer_frames = 16;
+  // Such a frame is not closed earlier than this after its first arrival, as
+  // long as open frames take no more than `max_open_bytes`: after an outage
+  // ranks come back one by one, each with all that it has kept.
+  absl::Duration overflow_after = absl::Seconds(10);
+  size_t max_open_bytes = size_t{64} << 20;
   // How long after being superseded a source may still send before that is an
   // event: reports in flight are no conflict.
   absl::Duration contested_after = absl::Seconds(5);
@@ -34,23 +41,28 @@ enum class Admission {
 };
 
 enum class Registration {
-  kNew,         // first Hello of this incarnation
-  kReconnected, // known incarnation, came back
-  kSuperseded,  // refused: a newer incarnation has taken over
+  kNew,          // first Hello of this incarnation
+  kReconnected,  // known incarnation, came back
+  kSuperseded,   // refused: a newer incarnation has taken over
 };
 
 // Rules (docs/architecture.md, "Frames and attempts"):
 //  - A frame closes when each rank of the attempt has reported it or a later
 //    step or has departed; or `frame_timeout` after its first arrival; or when
-//    `max_newer_frames` newer ones are open. Closing a frame first closes all
-//    older open ones, so frames leave in step order.
+//    `max_newer_frames` newer ones are open (see the options). Closing a frame
+//    first closes all older open ones, so frames leave in step order.
 //  - A new incarnation supersedes the rank's old one; the old one's reports in
 //    open frames are void.
 //  - The attempt rises when an incarnation whose rank had another incarnation
 //    in this attempt first reports a closed step, when a source's own step
 //    goes back, or when a new incarnation states another world size. Sources
-//    that follow it back or restart too join the attempt that it opened.
-//    Frames still open then are closed as kSuperseded.
+//    that follow it back or restart too join the attempt that it opened; those
+//    that go on in the old one are late. Frames still open then are closed as
+//    kSuperseded.
+//  - A rank that departed is waited for again when it says Hello, when a
+//    restart or a resize begins an attempt, and when another rank that had
+//    departed comes back as a new incarnation: the job has been started again.
+//  - All ranks departed: the run ends, until the next Hello.
 // Thread-compatible. Time is an argument; calls must not go back in time.
 class FrameAssembler {
  public:
@@ -105,6 +117,8 @@ class FrameAssembler {
   // All attempts, oldest first (the newest 256 are kept).
   const std::vector<AttemptState>& attempts() const;
   uint64_t late_count() const;
+  // Gaps in sequence of all incarnations: reports that never came here.
+  uint64_t dropped_count() const;
   uint64_t duplicate_count() const;
 
  private:

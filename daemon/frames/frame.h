@@ -24,8 +24,8 @@ enum class CloseReason {
 struct Frame {
   uint32_t attempt = 0;  // from 1
   uint64_t step = 0;
-  uint32_t world_size = 0;       // N
-  std::vector<Report> reports;   // M ≤ N, ascending by rank
+  uint32_t world_size = 0;      // N
+  std::vector<Report> reports;  // M ≤ N, ascending by rank
   CloseReason reason = CloseReason::kAllReported;
   Instant first_arrival;
   Instant last_arrival;
@@ -53,7 +53,7 @@ struct SourceDown {
 // A superseded incarnation still sends long after it was told to stop.
 struct RankContested {
   uint32_t rank = 0;
-  uint64_t incarnation = 0;         // the newer one, which counts
+  uint64_t incarnation = 0;  // the newer one, which counts
   uint64_t superseded_incarnation = 0;
   Instant at;
 };
