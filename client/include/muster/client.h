@@ -115,13 +115,16 @@ class Client {
   // an offset in one step marks the report `multiple_backward`.
   virtual void Observe(uint64_t offset, const void* data, size_t count,
                        DataType type) = 0;
-  // Queues this step's report. A full ring drops the oldest and counts it.
+  // Queues this step's report. A full ring drops the oldest and counts it. A
+  // field outside its range is left out; a step beyond 2⁶² makes no report.
   virtual void EndStep(const StepEnd& end) = 0;
   // Adds or replaces facts, from the next report on. False with `*error` set
   // if one is over its limits; then none is taken.
   virtual bool SetFacts(const Facts& facts, std::string* error) = 0;
   // What fires now for this run; empty when the daemon is unreachable.
   virtual std::vector<Alert> Alerts() const = 0;
+  // Changes whenever Alerts() may have changed; cheap enough for every step.
+  virtual uint64_t AlertsGeneration() const = 0;
   virtual Stats GetStats() const = 0;
   // Flushes for at most flush_timeout, says Goodbye, ends the thread. Calls
   // after it do nothing. Idempotent.

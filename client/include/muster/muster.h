@@ -76,7 +76,8 @@ MUSTER_API muster_status muster_observe(muster_client* client, uint64_t offset,
                                         const void* data, size_t count,
                                         muster_data_type type);
 
-/* Queues the report of a step. */
+/* Queues the report of a step. A field outside its range is left out of the
+ * report, and the status says so; only a step beyond 2^62 makes no report. */
 MUSTER_API muster_status muster_end_step(muster_client* client,
                                          const muster_step* step);
 
@@ -89,7 +90,8 @@ MUSTER_API muster_status muster_stats(muster_client* client,
 
 /* Writes the firing alerts as a JSON array (NUL-terminated) into `buffer` and
  * the length needed, NUL included, into *needed. If that is more than `size`,
- * nothing is written. */
+ * nothing is written. Objects of id, kind, subject, ranks, first_step,
+ * last_step, value, expected (null if not finite), evidence, silent. */
 MUSTER_API muster_status muster_alerts(muster_client* client, char* buffer,
                                        size_t size, size_t* needed);
 

@@ -1,0 +1,54 @@
+#include "client/src/address.h"
+
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+
+namespace muster {
+namespace {
+
+// Longest path that fits into sockaddr_un.
+constexpr size_t kMaxSocketPath = 107;
+
+bool IsHostAndPort(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view host = text.substr(0, colon);
+  const std::string_view port = text.substr(colon + 1);
+  const bool bracketed = host.front() == '[' && host.back() == ']';
+  if (!bracketed && host.find_first_of(":[]/ ") != std::string_view::npos) {
+    return false;
+  }
+  uint32_t number = 0;
+  const auto [end, code] =
+      std::from_chars(port.data(), port.data() + port.size(), number);
+  return code == std::errc() && end == port.data() + port.size() &&
+         number >= 1 && number <= 65535;
+}
+
+}  // namespace
+
+bool ParseAddress(const std::string& text, Address* address,
+                  std::string* error) {
+  const std::string_view view = text;
+  if (view.starts_with("unix:")) {
+    *address = {Address::Kind::kUnix, text.substr(5)};
+    if (!address->target.empty() && address->target.size() <= kMaxSocketPath) {
+      return true;
+    }
+    *error = "address = \"" + text +
+             "\": the path of a unix: address has 1 to 107 bytes";
+    return false;
+  }
+  const bool tls = view.starts_with("tls://");
+  *address = {tls ? Address::Kind::kTls : Address::Kind::kTcp,
+              tls ? text.substr(6) : text};
+  if (IsHostAndPort(address->target)) return true;
+  *error = "address = \"" + text +
+           "\": must be HOST:PORT, tls://HOST:PORT or unix:PATH, with a port "
+           "of 1 to 65535";
+  return false;
+}
+
+}  // namespace muster
