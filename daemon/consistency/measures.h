@@ -29,6 +29,8 @@ struct RankMeasures {
   uint32_t rank = 0;
   std::optional<double> loss;  // as reported, finite
   std::optional<double> weight;
+  // Absent too where the rank observed another number of elements than most:
+  // it is not comparable then.
   std::optional<double> gradient_norm;
   // cos(u_i, S − u_i): against the mean of the others. Needs two directions.
   std::optional<double> gradient_cosine;
@@ -57,9 +59,12 @@ struct Measures {
   // B, in samples or tokens, or in batches where a weight was missing.
   std::optional<double> noise_scale;
   bool noise_scale_in_batches = false;
-  std::optional<double> step_cosine;  // this mean direction · previous one
+  // Cosine of this mean direction and that of the frame before, where that had
+  // one and is of this attempt.
+  std::optional<double> step_cosine;
   // Averaged |G|² and tr Σ per unit weight behind the noise scale, whenever
-  // there is a history, published or not: E n_i² = |G|² + tr Σ / w_i.
+  // there is a history, published or not: E n_i² = |G|² + tr Σ / w_i, with
+  // w_i = 1 if noise_scale_in_batches. |G|² may come out negative.
   std::optional<double> gradient_square;
   std::optional<double> covariance_trace;
 

@@ -37,18 +37,25 @@ inline double Norm(const std::vector<double>& vector) {
   return std::sqrt(square);
 }
 
-// The wire form of the direction of `vector` (any length that is not 0):
-// empty if the vector is 0.
-inline std::string EncodeSketch(const std::vector<double>& vector) {
-  const double norm = Norm(vector);
+// `vector` in half precision, little endian, as it is: whole numbers up to 2048
+// are exact.
+inline std::string EncodeHalves(const std::vector<double>& vector) {
   std::string bytes;
-  if (norm == 0) return bytes;
   for (double value : vector) {
-    const uint16_t half = HalfBits(value / norm);
+    const uint16_t half = HalfBits(value);
     bytes.push_back(static_cast<char>(half & 0xFF));
     bytes.push_back(static_cast<char>(half >> 8));
   }
   return bytes;
+}
+
+// The wire form of the direction of `vector`: empty if the vector is 0.
+inline std::string EncodeSketch(const std::vector<double>& vector) {
+  const double norm = Norm(vector);
+  if (norm == 0) return "";
+  std::vector<double> direction = vector;
+  for (double& value : direction) value /= norm;
+  return EncodeHalves(direction);
 }
 
 // A report without gradient; facts are empty, not null.
