@@ -11,60 +11,62 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "daemon/alert/alert.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/mutex.h"
-#include "daemon/detect/detector.h"
-#include "daemon/frames/assembler.h"
+#include "daemon/runs/executor.h"
+#include "daemon/runs/run.h"
 #include "daemon/runs/snapshot.h"
 
 namespace muster::runs {
-
-class Run;
-class Executor;
-
-struct RunOptions {
-  frames::AssemblerOptions assembler;
-  detect::DetectOptions detect;
-  alert::AlertOptions alert;
-  FrameStore::Options store;
-  // Bytes of messages queued for one run; above it the run's streams are not
-  // read until the queue drains.
-  size_t queue_bytes = size_t{64} << 20;
-  // An ended run disappears after this long.
-  absl::Duration keep_ended = absl::Minutes(10);
-  // A run without any connected source disappears after this long.
-  absl::Duration keep_silent = absl::Hours(24);
-};
 
 // Thread-safe.
 class Registry {
  public:
   struct Options {
     RunOptions run;
+    // Runs followed at once; a newcomer is refused, what is there goes on.
     int max_runs = 256;
+    // Threads that judge; runs take turns on them.
     int worker_threads = 2;
+    // An ended run disappears after this long.
+    absl::Duration keep_ended = absl::Minutes(10);
+    // A run without any connected source disappears after this long.
+    absl::Duration keep_silent = absl::Hours(24);
   };
 
-  explicit Registry(Options options);
+  Registry(Options options, Clock clock, AlertObserver observer);
+  // As Drain().
   ~Registry();
 
-  // The run of that id, created if there is room (RESOURCE_EXHAUSTED if not).
-  absl::StatusOr<std::shared_ptr<Run>> FindOrCreate(std::string_view run);
+  // Opens a source of the run, which is created if there is room; null with
+  // RESOURCE_EXHAUSTED if there is none.
+  absl::StatusOr<std::shared_ptr<Run>> Open(std::string_view run,
+                                            SourceOpened source);
 
   // Newest snapshot of each run, ordered by run id; never null elements.
   std::vector<std::shared_ptr<const RunSnapshot>> Snapshots() const;
   // Null if there is no such run.
   std::shared_ptr<const RunSnapshot> Snapshot(std::string_view run) const;
 
+  // Options of runs that begin from now on; running ones keep theirs.
+  void Reconfigure(RunOptions options);
+
   // Passes time to all runs and forgets those that are over.
-  void Tick(frames::Instant now);
+  void Tick();
   // Judges what is queued, then stops. Posts after it are ignored.
   void Drain();
 
  private:
+  // Forgets runs that ended or fell silent long enough ago, all ended ones if
+  // `make_room`.
+  void Forget(bool make_room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const Options options_;
-  const std::unique_ptr<Executor> executor_;
+  const Clock clock_;
+  const AlertObserver observer_;
+  Executor executor_;
   mutable Mutex mutex_;
+  RunOptions run_options_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Run>, std::less<>> runs_
       ABSL_GUARDED_BY(mutex_);
 };

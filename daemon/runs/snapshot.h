@@ -39,6 +39,7 @@ struct Histogram {
 struct RunSnapshot {
   std::string run;
   RunState state = RunState::kSilent;
+  frames::Instant state_since;  // daemon's monotonic clock
   uint32_t attempt = 0;
   uint32_t world_size = 0;
   std::vector<frames::FrameAssembler::AttemptState> attempts;

@@ -1,0 +1,112 @@
+#include "daemon/ingest/outbox.h"
+
+#include <algorithm>
+
+#include "daemon/wire/alert_proto.h"
+
+namespace muster::ingest {
+namespace {
+
+constexpr size_t kMaxOrdered = 1024;
+
+}  // namespace
+
+Outbox::Outbox(std::function<void()> wake) : wake_(std::move(wake)) {}
+
+void Outbox::Welcome(uint32_t source, uint64_t sequence) {
+  v1::ServerMessage message;
+  message.mutable_welcome()->set_source(source);
+  message.mutable_welcome()->set_sequence(sequence);
+  Append(std::move(message));
+}
+
+void Outbox::Refuse(uint32_t source, uint64_t sequence,
+                    v1::RefusalReason reason, std::string detail) {
+  v1::ServerMessage message;
+  v1::Refusal* refusal = message.mutable_refusal();
+  refusal->set_source(source);
+  refusal->set_sequence(sequence);
+  refusal->set_reason(reason);
+  refusal->set_detail(std::move(detail));
+  Append(std::move(message));
+}
+
+void Outbox::Append(v1::ServerMessage message) {
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_ || ordered_.size() >= kMaxOrdered) return;
+    ordered_.push_back(std::move(message));
+    wake = BeginTurn();
+  }
+  if (wake) wake_();
+}
+
+void Outbox::Acknowledge(uint32_t source, uint64_t sequence) {
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    uint64_t& newest = acknowledged_[source];
+    newest = std::max(newest, sequence);
+    wake = BeginTurn();
+  }
+  if (wake) wake_();
+}
+
+void Outbox::ShowAlerts(
+    uint32_t source, std::string run,
+    std::shared_ptr<const std::vector<alert::Alert>> alerts) {
+  bool wake = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    firing_[source] = {std::move(run), std::move(alerts)};
+    wake = BeginTurn();
+  }
+  if (wake) wake_();
+}
+
+bool Outbox::BeginTurn() {
+  if (writing_ || empty()) return false;
+  writing_ = true;
+  return true;
+}
+
+Outbox::Taken Outbox::Take() {
+  MutexLock lock(mutex_);
+  v1::ServerMessage message;
+  if (closed_ || empty()) {
+    writing_ = false;
+    return {std::nullopt, closed_};
+  }
+  if (!ordered_.empty()) {
+    message = std::move(ordered_.front());
+    ordered_.pop_front();
+  } else if (!acknowledged_.empty()) {
+    const auto first = acknowledged_.begin();
+    message.mutable_ack()->set_source(first->first);
+    message.mutable_ack()->set_sequence(first->second);
+    acknowledged_.erase(first);
+  } else {
+    const auto first = firing_.begin();
+    v1::Alerts* alerts = message.mutable_alerts();
+    alerts->set_source(first->first);
+    for (const alert::Alert& alert : *first->second.alerts) {
+      *alerts->add_alerts() = wire::ToProto(first->second.run, alert);
+    }
+    firing_.erase(first);
+  }
+  return {std::move(message), false};
+}
+
+bool Outbox::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  ordered_.clear();
+  acknowledged_.clear();
+  firing_.clear();
+  return !writing_;
+}
+
+}  // namespace muster::ingest

@@ -1,0 +1,78 @@
+// What waits to be written to one stream: bounded, however slowly it is read.
+#ifndef MUSTER_DAEMON_INGEST_OUTBOX_H_
+#define MUSTER_DAEMON_INGEST_OUTBOX_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/alert/alert.h"
+#include "daemon/base/mutex.h"
+#include "muster/v1/telemetry.pb.h"
+
+namespace muster::ingest {
+
+// Welcomes and refusals go out in order; of acknowledgements and of firing
+// sets only the newest of each source waits, since each says it all. At most
+// 1,024 welcomes and refusals wait; newer ones are left out.
+//
+// One writer at a time: `wake` hands the turn to it when something waits and
+// nobody writes; it keeps the turn until Take() gives nothing. Thread-safe;
+// shared by the stream and the links of its sources.
+class Outbox {
+ public:
+  // `wake` is called under no lock, and never after Close() returned true or
+  // Take() said `closed`.
+  explicit Outbox(std::function<void()> wake);
+
+  void Welcome(uint32_t source, uint64_t sequence);
+  void Refuse(uint32_t source, uint64_t sequence, v1::RefusalReason reason,
+              std::string detail);
+  void Acknowledge(uint32_t source, uint64_t sequence);
+  void ShowAlerts(uint32_t source, std::string run,
+                  std::shared_ptr<const std::vector<alert::Alert>> alerts);
+
+  struct Taken {
+    std::optional<v1::ServerMessage> message;  // none: the turn is over
+    bool closed = false;                       // and no other will come
+  };
+  // Called by the writer that has the turn.
+  Taken Take();
+
+  // Drops what waits and ignores what comes. False if a writer has the turn:
+  // its next Take() says `closed`.
+  bool Close();
+
+ private:
+  struct Firing {
+    std::string run;
+    std::shared_ptr<const std::vector<alert::Alert>> alerts;
+  };
+
+  void Append(v1::ServerMessage message);
+  // Starts the writer's turn if something waits and nobody writes; says
+  // whether to wake it.
+  bool BeginTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool empty() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return ordered_.empty() && acknowledged_.empty() && firing_.empty();
+  }
+
+  const std::function<void()> wake_;
+
+  Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::deque<v1::ServerMessage> ordered_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint32_t, uint64_t> acknowledged_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint32_t, Firing> firing_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace muster::ingest
+
+#endif  // MUSTER_DAEMON_INGEST_OUTBOX_H_

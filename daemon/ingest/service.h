@@ -1,0 +1,21 @@
+// The Telemetry service over gRPC.
+#ifndef MUSTER_DAEMON_INGEST_SERVICE_H_
+#define MUSTER_DAEMON_INGEST_SERVICE_H_
+
+#include <memory>
+
+#include "daemon/ingest/validate.h"
+#include "daemon/runs/registry.h"
+#include "grpcpp/impl/codegen/service_type.h"
+
+namespace muster::ingest {
+
+// Streams by the callback API: no thread for each. `registry` and `counters`
+// outlive the server that the service is registered with.
+std::unique_ptr<grpc::Service> MakeTelemetryService(
+    const Limits& limits, runs::Registry& registry,
+    runs::DaemonCounters& counters);
+
+}  // namespace muster::ingest
+
+#endif  // MUSTER_DAEMON_INGEST_SERVICE_H_

@@ -1,0 +1,213 @@
+#include "daemon/ingest/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace muster::ingest {
+namespace {
+
+v1::RefusalReason ToReason(runs::RunRefusal refusal) {
+  switch (refusal) {
+    case runs::RunRefusal::kSuperseded:
+      return v1::SUPERSEDED;
+    case runs::RunRefusal::kSketchMismatch:
+      return v1::SKETCH_MISMATCH;
+    case runs::RunRefusal::kUnknownSource:
+      return v1::UNKNOWN_SOURCE;
+  }
+  return v1::REFUSAL_REASON_UNSPECIFIED;
+}
+
+size_t BytesOf(const frames::Report& report) {
+  return sizeof(report) + report.sketch.size() +
+         report.sample_ids.size() * sizeof(uint64_t);
+}
+
+}  // namespace
+
+// Translates a run's answers to the stream's source numbers.
+class Session::Link : public runs::SourceLink {
+ public:
+  Link(uint32_t source, std::string run, runs::DaemonCounters& counters,
+       std::shared_ptr<Outbox> outbox)
+      : source_(source),
+        run_(std::move(run)),
+        counters_(counters),
+        outbox_(std::move(outbox)) {}
+
+  void Welcome(uint64_t sequence) override {
+    outbox_->Welcome(source_, sequence);
+  }
+  void Acknowledge(uint64_t sequence) override {
+    outbox_->Acknowledge(source_, sequence);
+  }
+  void Refuse(runs::RunRefusal refusal, uint64_t sequence,
+              std::string detail) override {
+    const v1::RefusalReason reason = ToReason(refusal);
+    counters_.CountRejected(ReasonLabel(reason));
+    outbox_->Refuse(source_, sequence, reason, std::move(detail));
+  }
+  void ShowAlerts(
+      std::shared_ptr<const std::vector<alert::Alert>> alerts) override {
+    outbox_->ShowAlerts(source_, run_, std::move(alerts));
+  }
+
+ private:
+  const uint32_t source_;
+  const std::string run_;
+  runs::DaemonCounters& counters_;
+  const std::shared_ptr<Outbox> outbox_;
+};
+
+Session::Session(const Limits& limits, runs::Registry& registry,
+                 runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox)
+    : limits_(limits),
+      registry_(registry),
+      counters_(counters),
+      outbox_(std::move(outbox)) {}
+
+Session::~Session() { Close(); }
+
+std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
+  switch (message.message_case()) {
+    case v1::ClientMessage::kHello:
+      TakeHello(message.hello());
+      return nullptr;
+    case v1::ClientMessage::kReports:
+      return TakeReports(*message.mutable_reports());
+    case v1::ClientMessage::kFacts:
+      TakeFacts(message.facts());
+      return nullptr;
+    case v1::ClientMessage::kGoodbye:
+      TakeGoodbye(message.goodbye());
+      return nullptr;
+    case v1::ClientMessage::MESSAGE_NOT_SET:
+      Refuse(0, 0, {v1::MALFORMED, "message has nothing known in it"});
+      return nullptr;
+  }
+  return nullptr;
+}
+
+void Session::TakeHello(const v1::Hello& hello) {
+  const uint32_t number = hello.source();
+  if (sources_.count(number) > 0) {
+    Refuse(number, 0,
+           {v1::TOO_MANY_SOURCES,
+            absl::StrCat("source number ", number, " is taken")});
+    return;
+  }
+  const auto limit = static_cast<size_t>(limits_.max_sources_per_stream);
+  if (sources_.size() >= limit) {
+    Refuse(number, 0,
+           {v1::TOO_MANY_SOURCES, absl::StrCat("this stream carries ", limit,
+                                               " sources, the limit")});
+    return;
+  }
+  auto checked = CheckHello(hello, limits_);
+  if (auto* rejection = std::get_if<Rejection>(&checked)) {
+    Refuse(number, 0, std::move(*rejection));
+    return;
+  }
+  auto& accepted = std::get<CheckedHello>(checked);
+  Source source{
+      .run = nullptr,
+      .rank = accepted.info.rank,
+      .incarnation = accepted.info.incarnation,
+      .sketch_width = accepted.info.sketch.width,
+      .link = std::make_shared<Link>(number, accepted.run, counters_, outbox_),
+  };
+  auto run = registry_.Open(
+      accepted.run,
+      {std::move(accepted.info), std::move(accepted.facts), source.link});
+  if (!run.ok()) {
+    Refuse(number, 0, {v1::TOO_MANY_RUNS, std::string(run.status().message())});
+    return;
+  }
+  source.run = *std::move(run);
+  sources_.emplace(number, std::move(source));
+}
+
+std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {
+  std::shared_ptr<runs::Run> full;
+  auto* list = reports.mutable_reports();
+  // A relay mixes sources; neighbours of one source travel together.
+  for (auto it = list->begin(); it != list->end();) {
+    const uint32_t number = it->source();
+    Source* source = Find(number, it->sequence());
+    if (source == nullptr) {
+      ++it;
+      continue;
+    }
+    runs::SourceReported batch{.rank = source->rank,
+                               .incarnation = source->incarnation,
+                               .reports = {},
+                               .settled_sequence = 0,
+                               .link = source->link};
+    size_t bytes = sizeof(batch);
+    for (; it != list->end() && it->source() == number; ++it) {
+      const uint64_t sequence = it->sequence();
+      batch.settled_sequence = std::max(batch.settled_sequence, sequence);
+      auto checked = CheckReport(*it, source->rank, source->sketch_width);
+      if (auto* rejection = std::get_if<Rejection>(&checked)) {
+        Refuse(number, sequence, std::move(*rejection));
+        continue;
+      }
+      auto& report = std::get<frames::Report>(checked);
+      bytes += BytesOf(report);
+      batch.reports.push_back(std::move(report));
+    }
+    if (source->run->Post(std::move(batch), bytes) == runs::Posted::kFull) {
+      full = source->run;
+    }
+  }
+  return full;
+}
+
+void Session::TakeFacts(const v1::Facts& facts) {
+  Source* source = Find(facts.source(), 0);
+  if (source == nullptr) return;
+  auto checked = CheckFacts(facts.facts());
+  if (auto* rejection = std::get_if<Rejection>(&checked)) {
+    Refuse(facts.source(), 0, std::move(*rejection));
+    return;
+  }
+  source->run->Post(runs::FactsStated{source->rank, source->incarnation,
+                                      std::get<0>(std::move(checked))},
+                    facts.ByteSizeLong());
+}
+
+void Session::TakeGoodbye(const v1::Goodbye& goodbye) {
+  Source* source = Find(goodbye.source(), 0);
+  if (source == nullptr) return;
+  source->run->Post(runs::SourceDeparted{source->rank, source->incarnation},
+                    sizeof(runs::Message));
+  sources_.erase(goodbye.source());
+}
+
+Session::Source* Session::Find(uint32_t source, uint64_t sequence) {
+  const auto found = sources_.find(source);
+  if (found != sources_.end()) return &found->second;
+  Refuse(source, sequence,
+         {v1::UNKNOWN_SOURCE,
+          absl::StrCat("no Hello introduced source number ", source)});
+  return nullptr;
+}
+
+void Session::Refuse(uint32_t source, uint64_t sequence, Rejection rejection) {
+  counters_.CountRejected(ReasonLabel(rejection.reason));
+  outbox_->Refuse(source, sequence, rejection.reason,
+                  std::move(rejection.detail));
+}
+
+void Session::Close() {
+  for (auto& [number, source] : sources_) {
+    source.run->Post(
+        runs::SourceDisconnected{source.rank, source.incarnation, source.link},
+        sizeof(runs::Message));
+  }
+  sources_.clear();
+}
+
+}  // namespace muster::ingest

@@ -1,0 +1,112 @@
+// musterd: the Muster daemon.
+#include <signal.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/clock.h"
+#include "daemon/command_line.h"
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "daemon/server.h"
+
+namespace muster {
+namespace {
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "musterd: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+// Renamed into place, so that a reader never sees half a file.
+absl::Status WritePortsFile(const std::string& path, const Server& server) {
+  const std::string draft = path + ".new";
+  std::ofstream file(draft);
+  file << R"({"grpc":")" << server.grpc_address() << R"(","http":")"
+       << server.http_address() << "\"}\n";
+  file.close();
+  if (!file || std::rename(draft.c_str(), path.c_str()) != 0) {
+    return absl::UnavailableError(absl::StrCat("cannot write ", path));
+  }
+  return absl::OkStatus();
+}
+
+void Reload(int argc, char** argv, Server& server) {
+  const auto parsed = ParseCommandLine(argc, argv, std::getenv);
+  if (!parsed.ok()) {
+    Log(LogLevel::kError, absl::StrCat("configuration not reloaded: ",
+                                       std::string(parsed.status().message())));
+    return;
+  }
+  ConfigureLog(parsed->config.log_level, parsed->config.log_format);
+  server.Reconfigure(parsed->config);
+  Log(LogLevel::kInfo,
+      "configuration reloaded: logging at once, frames, detection and alerts "
+      "for runs that begin from now on; addresses and limits need a restart");
+}
+
+int Main(int argc, char** argv) {
+  // Before any thread starts, so that all inherit the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    sigaddset(&signals, number);
+  }
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  const auto parsed = ParseCommandLine(argc, argv, std::getenv);
+  if (!parsed.ok()) return Fail(parsed.status());
+  if (parsed->output) {
+    std::fputs(parsed->output->c_str(), stdout);
+    return 0;
+  }
+  const Config& config = parsed->config;
+  if (const absl::Status status = PrepareDataDir(config.data_dir);
+      !status.ok()) {
+    return Fail(status);
+  }
+  ConfigureLog(config.log_level, config.log_format);
+  auto server = Server::Create(config, Clock::System());
+  if (!server.ok()) return Fail(server.status());
+  if (!config.ports_file.empty()) {
+    if (const absl::Status status = WritePortsFile(config.ports_file, **server);
+        !status.ok()) {
+      return Fail(status);
+    }
+  }
+  Log(LogLevel::kInfo,
+      absl::StrCat("musterd ", DaemonVersion(), " listens: gRPC ",
+                   (*server)->grpc_address(), ", HTTP ",
+                   (*server)->http_address()));
+  for (const std::string& address :
+       {config.grpc_address, config.http_address}) {
+    if (IsLoopback(address)) continue;
+    Log(LogLevel::kWarning,
+        absl::StrCat(address,
+                     " is reachable from other machines, without encryption or "
+                     "authentication"));
+  }
+
+  for (;;) {
+    int number = 0;
+    sigwait(&signals, &number);
+    if (number != SIGHUP) {
+      Log(LogLevel::kInfo, absl::StrCat(strsignal(number), ": draining"));
+      break;
+    }
+    Reload(argc, argv, **server);
+  }
+  (*server)->Shutdown();
+  Log(LogLevel::kInfo, "stopped");
+  FlushLog();
+  return 0;
+}
+
+}  // namespace
+}  // namespace muster
+
+int main(int argc, char** argv) { return muster::Main(argc, argv); }

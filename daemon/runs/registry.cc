@@ -1,0 +1,103 @@
+#include "daemon/runs/registry.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace muster::runs {
+
+Registry::Registry(Options options, Clock clock, AlertObserver observer)
+    : options_(std::move(options)),
+      clock_(std::move(clock)),
+      observer_(std::move(observer)),
+      executor_(options_.worker_threads),
+      run_options_(options_.run) {}
+
+Registry::~Registry() { Drain(); }
+
+absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
+                                                    SourceOpened source) {
+  for (;;) {
+    std::shared_ptr<Run> found;
+    {
+      MutexLock lock(mutex_);
+      auto it = runs_.find(run);
+      if (it == runs_.end()) {
+        const auto limit = static_cast<size_t>(options_.max_runs);
+        if (runs_.size() >= limit) Forget(/*make_room=*/true);
+        if (runs_.size() >= limit) {
+          return absl::ResourceExhaustedError(
+              absl::StrCat("already following ", limit, " runs, the limit"));
+        }
+        std::string name(run);
+        auto created = std::make_shared<Run>(name, run_options_, clock_,
+                                             observer_, executor_);
+        it = runs_.emplace(std::move(name), std::move(created)).first;
+      }
+      found = it->second;
+    }
+    // A run can be forgotten between finding it and posting to it.
+    if (found->Post(source, sizeof(source)) != Posted::kRetired) return found;
+  }
+}
+
+std::vector<std::shared_ptr<const RunSnapshot>> Registry::Snapshots() const {
+  std::vector<std::shared_ptr<const RunSnapshot>> snapshots;
+  MutexLock lock(mutex_);
+  for (const auto& [name, run] : runs_) snapshots.push_back(run->snapshot());
+  return snapshots;
+}
+
+std::shared_ptr<const RunSnapshot> Registry::Snapshot(
+    std::string_view run) const {
+  MutexLock lock(mutex_);
+  const auto it = runs_.find(run);
+  return it == runs_.end() ? nullptr : it->second->snapshot();
+}
+
+void Registry::Reconfigure(RunOptions options) {
+  MutexLock lock(mutex_);
+  run_options_ = std::move(options);
+}
+
+void Registry::Tick() {
+  std::vector<std::shared_ptr<Run>> runs;
+  {
+    MutexLock lock(mutex_);
+    Forget(/*make_room=*/false);
+    for (const auto& [name, run] : runs_) runs.push_back(run);
+  }
+  for (const auto& run : runs) run->Post(TimePassed{}, sizeof(Message));
+}
+
+void Registry::Drain() { executor_.Join(); }
+
+void Registry::Forget(bool make_room) {
+  const frames::Instant now = clock_.monotonic();
+  for (auto it = runs_.begin(); it != runs_.end();) {
+    const auto snapshot = it->second->snapshot();
+    const absl::Duration age = now - snapshot->state_since;
+    const bool over =
+        (snapshot->state == RunState::kEnded &&
+         (make_room || age > options_.keep_ended)) ||
+        (snapshot->state == RunState::kSilent && age > options_.keep_silent);
+    if (over && it->second->Retire()) {
+      it = runs_.erase(it);
+    } else {
+      ++it;
+    }
+  }
+}
+
+void DaemonCounters::CountRejected(std::string_view reason) {
+  MutexLock lock(mutex_);
+  ++rejected_[std::string(reason)];
+}
+
+std::map<std::string, uint64_t> DaemonCounters::Rejected() const {
+  MutexLock lock(mutex_);
+  return rejected_;
+}
+
+}  // namespace muster::runs

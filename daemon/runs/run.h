@@ -1,0 +1,153 @@
+// One training run: takes what its sources say, in turn, through frames,
+// consistency, detect and alert, and publishes a snapshot.
+#ifndef MUSTER_DAEMON_RUNS_RUN_H_
+#define MUSTER_DAEMON_RUNS_RUN_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/alert/alert.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/mutex.h"
+#include "daemon/detect/detector.h"
+#include "daemon/frames/assembler.h"
+#include "daemon/runs/executor.h"
+#include "daemon/runs/judge.h"
+#include "daemon/runs/link.h"
+#include "daemon/runs/snapshot.h"
+
+namespace muster::runs {
+
+struct RunOptions {
+  frames::AssemblerOptions assembler;
+  detect::DetectOptions detect;
+  alert::AlertOptions alert;
+  FrameStore::Options store;
+  // Bytes of messages queued for one run; above it the run's streams are not
+  // read until the queue drains.
+  size_t queue_bytes = size_t{64} << 20;
+};
+
+// Called on a worker thread for each change of an alert's state.
+using AlertObserver =
+    std::function<void(const std::string& run, const alert::Alert& alert)>;
+
+// What sources tell a run. Contents are checked by ingest.
+struct SourceOpened {
+  frames::SourceInfo info;
+  std::shared_ptr<const frames::FactSet> facts;
+  std::shared_ptr<SourceLink> link;
+};
+struct SourceReported {
+  uint32_t rank = 0;
+  uint64_t incarnation = 0;
+  std::vector<frames::Report> reports;
+  // Acknowledged when all are taken; those that ingest refused count too.
+  uint64_t settled_sequence = 0;
+  std::shared_ptr<SourceLink> link;
+};
+struct FactsStated {
+  uint32_t rank = 0;
+  uint64_t incarnation = 0;
+  std::shared_ptr<const frames::FactSet> facts;
+};
+struct SourceDeparted {
+  uint32_t rank = 0;
+  uint64_t incarnation = 0;
+};
+// The stream behind `link` broke; ignored if the source has a newer link.
+struct SourceDisconnected {
+  uint32_t rank = 0;
+  uint64_t incarnation = 0;
+  std::shared_ptr<SourceLink> link;
+};
+struct TimePassed {};
+
+using Message = std::variant<SourceOpened, SourceReported, FactsStated,
+                             SourceDeparted, SourceDisconnected, TimePassed>;
+
+enum class Posted {
+  kTaken,
+  kFull,     // taken; read no more until NotifyWhenDrained
+  kRetired,  // not taken: the registry has forgotten this run
+};
+
+// Thread-safe. Messages are queued by any thread and processed in order by
+// one executor thread at a time. Owned by the registry and by open streams.
+class Run : public std::enable_shared_from_this<Run> {
+ public:
+  // `executor` outlives the run.
+  Run(std::string name, RunOptions options, Clock clock, AlertObserver observer,
+      Executor& executor);
+
+  // `bytes`: what the message holds in memory, roughly.
+  Posted Post(Message message, size_t bytes);
+  // Calls back once, soon after the queue is below half its budget; at once if
+  // it is now.
+  void NotifyWhenDrained(std::function<void()> callback);
+  // Never null.
+  std::shared_ptr<const RunSnapshot> snapshot() const;
+  // Refuses all further posts, if nothing is queued; says whether it did.
+  bool Retire();
+
+ private:
+  struct Queued {
+    Message message;
+    size_t bytes;
+    frames::Instant arrived;
+  };
+  struct Linked {
+    uint64_t incarnation = 0;
+    std::shared_ptr<SourceLink> link;
+  };
+
+  void Process();
+  void Handle(SourceOpened& message, frames::Instant now);
+  void Handle(SourceReported& message, frames::Instant now);
+  void Handle(FactsStated& message, frames::Instant now);
+  void Handle(SourceDeparted& message, frames::Instant now);
+  void Handle(SourceDisconnected& message, frames::Instant now);
+  void Handle(TimePassed& message, frames::Instant now);
+  // Judges what the assembler let go.
+  void JudgeEvents();
+  void JudgeFrame(const std::shared_ptr<const frames::Frame>& frame);
+  void ShowAlerts();
+  void Publish();
+  std::shared_ptr<const std::vector<alert::Alert>> FiringAlerts() const;
+
+  const std::string name_;
+  const RunOptions options_;
+  const Clock clock_;
+  const AlertObserver observer_;
+  Executor& executor_;
+
+  // Touched only by the executor thread that processes.
+  frames::FrameAssembler assembler_;
+  Judge judge_;
+  std::optional<frames::SketchSpec> sketch_;
+  std::map<uint32_t, Linked> links_;  // by rank
+  std::vector<alert::Alert> changes_;
+  const std::shared_ptr<FrameStore> store_;
+  RunSnapshot draft_;  // what the next snapshot says
+  frames::Instant last_now_;
+  bool dirty_ = false;
+
+  mutable Mutex mutex_;
+  std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool scheduled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool retired_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::function<void()>> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const RunSnapshot> snapshot_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace muster::runs
+
+#endif  // MUSTER_DAEMON_RUNS_RUN_H_

@@ -1,0 +1,193 @@
+#include "daemon/server.h"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/mutex.h"
+#include "daemon/command_line.h"
+#include "daemon/export/families.h"
+#include "daemon/ingest/service.h"
+#include "daemon/log.h"
+#include "daemon/runs/registry.h"
+#include "daemon/web/http_server.h"
+#include "daemon/web/query_service.h"
+#include "grpcpp/grpcpp.h"
+
+namespace muster {
+namespace {
+
+// Resolution of all times that detection and frames wait for.
+constexpr std::chrono::milliseconds kTickInterval{200};
+// How long streams may take to end by themselves.
+constexpr std::chrono::milliseconds kStreamGrace{500};
+
+runs::RunOptions ToRunOptions(const Config& config) {
+  runs::RunOptions options;
+  options.assembler = config.frames;
+  options.detect = config.detect;
+  options.alert = config.alerts;
+  options.queue_bytes = config.limits.queue_bytes;
+  return options;
+}
+
+runs::Registry::Options ToRegistryOptions(const Config& config) {
+  return {.run = ToRunOptions(config),
+          .max_runs = config.limits.max_runs,
+          .worker_threads = 2,
+          .keep_ended = config.keep_ended,
+          .keep_silent = config.keep_silent};
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(const Config& config, Clock clock)
+      : registry_(ToRegistryOptions(config), std::move(clock), LogAlert),
+        telemetry_(ingest::MakeTelemetryService(
+            {.max_world_size = config.limits.max_world_size,
+             .max_sources_per_stream = config.limits.max_sources_per_stream},
+            registry_, counters_)),
+        query_(web::MakeQueryService(MakeSource())) {}
+
+  absl::Status Start(const Config& config) {
+    absl::Status status = StartGrpc(config.grpc_address);
+    if (!status.ok()) return status;
+    const HostPort http = SplitHostPort(config.http_address);
+    web::HttpServerOptions options;
+    options.host = http.host;
+    options.port = http.port;
+    auto server = web::HttpServer::Create(options, MakeSource());
+    if (!server.ok()) return server.status();
+    http_ = *std::move(server);
+    const bool is_ipv6 = absl::StrContains(http.host, ':');
+    http_address_ = is_ipv6 ? absl::StrCat("[", http.host, "]:", http_->port())
+                            : absl::StrCat(http.host, ":", http_->port());
+    ticker_ = std::thread([this] { TickUntilStopped(); });
+    ready_ = true;
+    return absl::OkStatus();
+  }
+
+  void Shutdown() {
+    ready_ = false;
+    {
+      MutexLock lock(mutex_);
+      if (std::exchange(stopping_, true)) return;
+    }
+    stopped_.notify_all();
+    if (ticker_.joinable()) ticker_.join();
+    if (grpc_) {
+      grpc_->Shutdown(std::chrono::system_clock::now() + kStreamGrace);
+    }
+    registry_.Drain();
+    if (http_) http_->Stop();
+  }
+
+  const std::string& grpc_address() const { return grpc_address_; }
+  const std::string& http_address() const { return http_address_; }
+  runs::Registry& registry() { return registry_; }
+
+ private:
+  absl::Status StartGrpc(const std::string& address) {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+    builder.SetMaxReceiveMessageSize(ingest::kMaxMessageBytes);
+    // Without this, two daemons could share a port and each see half a run.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+    builder.AddChannelArgument(
+        GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+    builder.RegisterService(telemetry_.get());
+    builder.RegisterService(query_.get());
+    grpc_ = builder.BuildAndStart();
+    if (grpc_ == nullptr) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen on gRPC address ", address,
+                       ": it is in use or not this machine's"));
+    }
+    if (absl::StartsWith(address, "unix:")) {
+      grpc_address_ = address;
+    } else {
+      grpc_address_ =
+          absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
+    }
+    return absl::OkStatus();
+  }
+
+  web::Source MakeSource() {
+    return {
+        .snapshots = [this] { return registry_.Snapshots(); },
+        .snapshot =
+            [this](std::string_view run) { return registry_.Snapshot(run); },
+        .metrics =
+            [this] {
+              return exposition::MetricsText({.runs = registry_.Snapshots(),
+                                              .rejected = counters_.Rejected(),
+                                              .version = DaemonVersion()});
+            },
+        .ready = [this] { return ready_.load(); },
+        .version = DaemonVersion(),
+    };
+  }
+
+  void TickUntilStopped() {
+    while (WaitForTick()) registry_.Tick();
+  }
+
+  // False when it is time to stop.
+  bool WaitForTick() {
+    MutexLock lock(mutex_);
+    if (!stopping_) stopped_.wait_for(mutex_, kTickInterval);
+    return !stopping_;
+  }
+
+  runs::DaemonCounters counters_;
+  runs::Registry registry_;
+  const std::unique_ptr<grpc::Service> telemetry_;
+  const std::unique_ptr<grpc::Service> query_;
+  std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<web::HttpServer> http_;
+  std::string grpc_address_;
+  std::string http_address_;
+  std::atomic<bool> ready_{false};
+  std::thread ticker_;
+
+  Mutex mutex_;
+  CondVar stopped_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { Shutdown(); }
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
+                                                       Clock clock) {
+  auto impl = std::make_unique<Impl>(config, std::move(clock));
+  absl::Status status = impl->Start(config);
+  std::unique_ptr<Server> server(new Server(std::move(impl)));
+  if (!status.ok()) return status;
+  return server;
+}
+
+const std::string& Server::grpc_address() const {
+  return impl_->grpc_address();
+}
+
+const std::string& Server::http_address() const {
+  return impl_->http_address();
+}
+
+void Server::Reconfigure(const Config& config) {
+  impl_->registry().Reconfigure(ToRunOptions(config));
+}
+
+void Server::Shutdown() { impl_->Shutdown(); }
+
+}  // namespace muster

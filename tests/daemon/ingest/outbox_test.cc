@@ -1,0 +1,74 @@
+#include "daemon/ingest/outbox.h"
+
+#include <memory>
+
+#include "gtest/gtest.h"
+
+namespace muster::ingest {
+namespace {
+
+TEST(OutboxTest, WakesOnceUntilTheTurnIsOver) {
+  int wakes = 0;
+  Outbox outbox([&] { ++wakes; });
+  outbox.Welcome(1, 5);
+  outbox.Acknowledge(1, 6);
+  EXPECT_EQ(wakes, 1);
+  EXPECT_EQ(outbox.Take().message->welcome().sequence(), 5u);
+  EXPECT_EQ(outbox.Take().message->ack().sequence(), 6u);
+  EXPECT_FALSE(outbox.Take().message);
+  outbox.Acknowledge(1, 7);
+  EXPECT_EQ(wakes, 2);
+}
+
+TEST(OutboxTest, KeepsOnlyTheNewestAcknowledgementAndAlertSet) {
+  Outbox outbox([] {});
+  for (uint64_t sequence = 1; sequence <= 1000; ++sequence) {
+    outbox.Acknowledge(3, sequence);
+  }
+  outbox.Acknowledge(4, 9);
+  alert::Alert alert;
+  alert.finding.kind = detect::Kind::kNonFinite;
+  using Alerts = std::vector<alert::Alert>;
+  outbox.ShowAlerts(3, "r", std::make_shared<const Alerts>());
+  outbox.ShowAlerts(3, "r", std::make_shared<const Alerts>(2, alert));
+  EXPECT_EQ(outbox.Take().message->ack().sequence(), 1000u);
+  EXPECT_EQ(outbox.Take().message->ack().source(), 4u);
+  const auto alerts = outbox.Take().message;
+  ASSERT_EQ(alerts->alerts().alerts_size(), 2);
+  EXPECT_EQ(alerts->alerts().alerts(0).kind(), "NonFinite");
+  EXPECT_EQ(alerts->alerts().alerts(0).run(), "r");
+  EXPECT_FALSE(outbox.Take().message);
+}
+
+TEST(OutboxTest, BoundsWhatWaitsForASlowReader) {
+  Outbox outbox([] {});
+  for (int i = 0; i < 5000; ++i) {
+    outbox.Refuse(1, i, v1::INVALID_NORM, "norm");
+  }
+  int count = 0;
+  while (outbox.Take().message) ++count;
+  EXPECT_EQ(count, 1024);
+}
+
+TEST(OutboxTest, CloseLeavesTheEndToTheWriterThatHasTheTurn) {
+  int wakes = 0;
+  Outbox outbox([&] { ++wakes; });
+  outbox.Welcome(1, 0);
+  EXPECT_FALSE(outbox.Close());
+  const Outbox::Taken taken = outbox.Take();
+  EXPECT_FALSE(taken.message);
+  EXPECT_TRUE(taken.closed);
+  outbox.Welcome(2, 0);
+  EXPECT_EQ(wakes, 1);
+}
+
+TEST(OutboxTest, CloseEndsAnIdleOneAtOnce) {
+  int wakes = 0;
+  Outbox outbox([&] { ++wakes; });
+  EXPECT_TRUE(outbox.Close());
+  outbox.Acknowledge(1, 1);
+  EXPECT_EQ(wakes, 0);
+}
+
+}  // namespace
+}  // namespace muster::ingest
