@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "daemon/detect/non_finite.h"
 #include "daemon/detect/rank_missing.h"
+#include "daemon/detect/rank_outlier.h"
 
 namespace muster::detect {
 namespace {
@@ -74,6 +75,7 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
     const DetectOptions& options) {
   std::vector<std::unique_ptr<Detector>> detectors;
   detectors.push_back(std::make_unique<NonFinite>(options));
+  detectors.push_back(std::make_unique<RankOutlier>(options.rank_outlier));
   detectors.push_back(std::make_unique<RankMissing>(options));
   return detectors;
 }

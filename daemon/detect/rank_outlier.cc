@@ -1,0 +1,342 @@
+#include "daemon/detect/rank_outlier.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_format.h"
+#include "daemon/detect/text.h"
+
+namespace muster::detect {
+namespace {
+
+constexpr int kSides = 2;
+constexpr uint64_t kRecentSteps = 64;
+// Deviations beyond this say nothing more, and a spread of 0 would give more.
+constexpr double kMostDeviations = 1e6;
+
+double DeviationOf(double difference, double scale) {
+  if (difference == 0) return 0;
+  return difference / std::max(scale, std::abs(difference) / kMostDeviations);
+}
+
+Finding MakeFinding(const std::vector<uint32_t>& ranks, Metric metric,
+                    Phase phase) {
+  Finding finding;
+  finding.kind = Kind::kRankOutlier;
+  finding.phase = phase;
+  finding.subject = MetricSubject(metric);
+  finding.ranks = ranks;
+  return finding;
+}
+
+}  // namespace
+
+RankOutlier::RankOutlier(const RankOutlierOptions& options)
+    : options_(options) {
+  for (double floor :
+       {options.loss_floor, options.log_norm_floor, options.cosine_floor}) {
+    metrics_.push_back({SpreadHistory(options.spread_frames),
+                        SpreadHistory(options.spread_frames), floor});
+  }
+}
+
+void RankOutlier::OnFrame(const JudgedFrame& judged,
+                          std::vector<Finding>& out) {
+  const frames::Frame& frame = judged.frame;
+  if (frame.world_size != world_size_) Reset(frame.world_size, out);
+  if (frame.attempt != attempt_ && frame.step <= last_step_) {
+    std::fill(streams_.begin(), streams_.end(), RankOrderStream());
+  }
+  attempt_ = frame.attempt;
+  last_step_ = frame.step;
+  ++frame_;
+  crossings_.clear();
+  for (Metric metric : kMetrics) {
+    JudgeOrders(metric, judged.measures);
+    JudgeGross(metric, judged.measures, out);
+  }
+  TakeCrossings(judged.measures, out);
+  ResolveQuiet(out);
+}
+
+void RankOutlier::OnEvent(const frames::Event& event,
+                          std::vector<Finding>& out) {
+  const auto* began = std::get_if<frames::AttemptBegan>(&event);
+  if (began != nullptr && began->world_size_changed) {
+    Reset(began->world_size, out);
+  }
+}
+
+void RankOutlier::JudgeOrders(Metric metric,
+                              const consistency::Measures& measures) {
+  MetricState& state = metrics_[static_cast<size_t>(metric)];
+  ComparableValues(metric, measures, world_size_, values_);
+  reference_.clear();
+  for (const RankValue& value : values_) {
+    if (!excluded_[value.rank]) reference_.push_back(value.value);
+  }
+  std::sort(reference_.begin(), reference_.end());
+  state.scale = state.spread.Pooled();
+  state.margin = std::max(options_.margin * state.scale, state.floor);
+  if (state.spread.pushed() >= static_cast<uint64_t>(options_.warmup_frames)) {
+    bets_.Prepare(reference_.size() + 1);
+    for (const RankValue& value : values_) Bet(metric, value);
+  }
+  if (reference_.size() >= 2) state.spread.Push(RobustSpread(reference_));
+}
+
+void RankOutlier::Bet(Metric metric, const RankValue& value) {
+  const MetricState& state = metrics_[static_cast<size_t>(metric)];
+  const bool included = !excluded_[value.rank];
+  const Orders orders =
+      OrdersAmong(reference_, value.value, state.margin, included);
+  const size_t count = orders.upper.count;
+  // Where all are tied, every bet is 1: no evidence, and no growth either.
+  if (count < 2 || orders.upper.tied == count - 1) return;
+
+  double others = 0;
+  if (included) {
+    const auto self =
+        std::lower_bound(reference_.begin(), reference_.end(), value.value);
+    others = SortedMedianWithout(reference_, self - reference_.begin());
+  } else {
+    others = SortedMedian(reference_);
+  }
+  const double difference = value.value - others;
+  Recent& recent =
+      recent_[value.rank * kMetrics.size() + static_cast<size_t>(metric)];
+  recent.above = recent.above << 1 | (difference > 0 ? 1 : 0);
+  recent.below = recent.below << 1 | (difference < 0 ? 1 : 0);
+
+  for (Side side : {kUpper, kLower}) {
+    RankOrderStream& stream = Stream(value.rank, metric, side);
+    stream.Add(bets_.BetsOn(side == kUpper ? orders.upper : orders.lower),
+               last_step_, DeviationOf(difference, state.scale));
+    if (stream.statistic() >= threshold_) {
+      crossings_.push_back(
+          {value.rank, metric, side, count == 2, stream.statistic()});
+    }
+  }
+}
+
+void RankOutlier::TakeCrossings(const consistency::Measures& measures,
+                                std::vector<Finding>& out) {
+  const Crossing* leading = nullptr;
+  for (const Crossing& crossing : crossings_) {
+    RankOrderStream& stream =
+        Stream(crossing.rank, crossing.metric, crossing.side);
+    // The gross rule may have named a rank since, which restarts the others.
+    if (stream.statistic() < threshold_) continue;
+    if (excluded_[crossing.rank]) {
+      RaiseCrossing(crossing, measures, out);
+      stream.Restart();
+    } else if (leading == nullptr || crossing.statistic > leading->statistic) {
+      leading = &crossing;
+    }
+  }
+  if (leading == nullptr) return;
+  for (const Crossing& crossing : crossings_) {
+    RankOrderStream& stream =
+        Stream(crossing.rank, crossing.metric, crossing.side);
+    if (stream.statistic() < threshold_) continue;
+    const bool named =
+        &crossing == leading ||
+        (crossing.rank == leading->rank && !leading->against_one);
+    if (named) RaiseCrossing(crossing, measures, out);
+    stream.Restart();
+  }
+}
+
+void RankOutlier::RaiseCrossing(const Crossing& crossing,
+                                const consistency::Measures& measures,
+                                std::vector<Finding>& out) {
+  const RankOrderStream& stream =
+      Stream(crossing.rank, crossing.metric, crossing.side);
+  const MetricState& state = metrics_[static_cast<size_t>(crossing.metric)];
+  std::vector<double> others;
+  std::optional<double> now;
+  std::vector<uint32_t> ranks = {crossing.rank};
+  for (const consistency::RankMeasures& rank : measures.ranks) {
+    const std::optional<double> raw = RawValue(crossing.metric, rank);
+    if (!raw || rank.rank >= world_size_) continue;
+    if (rank.rank == crossing.rank) {
+      now = raw;
+    } else if (!excluded_[rank.rank]) {
+      others.push_back(*raw);
+      if (crossing.against_one && !excluded_[crossing.rank]) {
+        ranks.push_back(rank.rank);
+      }
+    }
+  }
+  std::sort(ranks.begin(), ranks.end());
+  std::sort(others.begin(), others.end());
+
+  Finding finding = MakeFinding(ranks, crossing.metric, Phase::kRaise);
+  finding.first_step = stream.onset_step();
+  finding.value = std::abs(stream.mean_deviation());
+  finding.expected =
+      state.scale > 0 ? state.margin / state.scale : options_.margin;
+  const Recent& recent = recent_[crossing.rank * kMetrics.size() +
+                                 static_cast<size_t>(crossing.metric)];
+  const uint64_t steps = std::min(stream.onset_bets(), kRecentSteps);
+  const uint64_t side =
+      (crossing.side == kUpper ? recent.above : recent.below) &
+      (~uint64_t{0} >> (kRecentSteps - steps));
+  const std::string which =
+      others.size() == 1
+          ? "that of the other rank"
+          : absl::StrFormat("the median of the other %d ranks", others.size());
+  finding.evidence = absl::StrFormat(
+      "Rank %d's %s has been %s %s in %d of the last %s, on average by %.1f "
+      "robust deviations (now %.4g against %.4g)%s.",
+      crossing.rank, MetricName(crossing.metric),
+      crossing.side == kUpper ? "above" : "below", which, std::popcount(side),
+      Count(steps, "step"), finding.value, *now, SortedMedian(others),
+      ranks.size() > 1
+          ? "; healthy ranks take turns, but with only two to compare this "
+            "cannot be attributed to one of them"
+          : "; healthy ranks take turns");
+  Raise(std::move(finding), crossing.metric, out);
+}
+
+void RankOutlier::JudgeGross(Metric metric,
+                             const consistency::Measures& measures,
+                             std::vector<Finding>& out) {
+  if (metric == Metric::kDirection) return;
+  MetricState& state = metrics_[static_cast<size_t>(metric)];
+  double scale = state.scale;
+  uint64_t history = state.spread.pushed();
+  if (metric == Metric::kLoss) {
+    LogLosses(measures, world_size_, values_);
+    reference_.clear();
+    for (const RankValue& value : values_) {
+      if (!excluded_[value.rank]) reference_.push_back(value.value);
+    }
+    std::sort(reference_.begin(), reference_.end());
+    scale = state.log_spread.Pooled();
+    history = state.log_spread.pushed();
+    if (reference_.size() >= 2) state.log_spread.Push(RobustSpread(reference_));
+  }
+  if (history < static_cast<uint64_t>(options_.gross_after_frames)) return;
+  FindGross(values_, metric == Metric::kLoss ? 1 : 0.5, scale, gross_);
+  if (gross_.empty()) return;
+
+  std::vector<Finding> findings;
+  for (const GrossOutlier& gross : gross_) {
+    Finding finding = MakeFinding({gross.rank}, metric, Phase::kRaise);
+    finding.first_step = last_step_;
+    finding.value = gross.deviations;
+    finding.expected = kGrossDeviations;
+    const double ratio = std::exp(std::abs(gross.log_ratio));
+    finding.evidence = absl::StrFormat(
+        "Rank %d's %s is %.3g times %s than the median of the other %s, %.1f "
+        "robust deviations of its logarithm away; healthy ranks stay within "
+        "%.0f times.",
+        gross.rank, MetricName(metric), ratio,
+        gross.log_ratio > 0 ? "larger" : "smaller",
+        Count(values_.size() - 1, "rank"), gross.deviations, kGrossFactor);
+    findings.push_back(std::move(finding));
+  }
+  if (2 * gross_.size() < values_.size()) {
+    for (Finding& finding : findings) Raise(std::move(finding), metric, out);
+    return;
+  }
+  Finding split = std::move(findings.front());
+  for (size_t i = 1; i < findings.size(); ++i) {
+    split.ranks.push_back(findings[i].ranks.front());
+  }
+  split.evidence.pop_back();
+  split.evidence += absl::StrFormat(
+      "; %s are as far apart, so that it cannot be attributed to one of them.",
+      RankList(split.ranks));
+  Raise(std::move(split), metric, out);
+}
+
+void RankOutlier::Raise(Finding finding, Metric metric,
+                        std::vector<Finding>& out) {
+  const auto it =
+      std::find_if(standing_.begin(), standing_.end(), [&](const auto& each) {
+        return each.metric == metric && each.ranks == finding.ranks;
+      });
+  if (it != standing_.end()) {
+    if (it->evidence_frame == frame_) return;
+    it->evidence_frame = frame_;
+    finding.first_step = it->first_step;
+  } else {
+    standing_.push_back({finding.ranks, metric, finding.first_step, frame_});
+    if (finding.ranks.size() == 1 && !excluded_[finding.ranks[0]]) {
+      excluded_[finding.ranks[0]] = 1;
+      RestartStreamsOfOthers();
+    }
+  }
+  finding.attempt = attempt_;
+  finding.last_step = last_step_;
+  out.push_back(std::move(finding));
+}
+
+void RankOutlier::ResolveQuiet(std::vector<Finding>& out) {
+  bool readmitted = false;
+  for (size_t i = 0; i < standing_.size();) {
+    if (frame_ - standing_[i].evidence_frame <
+        static_cast<uint64_t>(options_.resolve_after_frames)) {
+      ++i;
+      continue;
+    }
+    const Standing quiet = std::move(standing_[i]);
+    standing_.erase(standing_.begin() + static_cast<ptrdiff_t>(i));
+    Clear(quiet, out);
+    const bool still_named = std::any_of(
+        standing_.begin(), standing_.end(),
+        [&](const Standing& each) { return each.ranks == quiet.ranks; });
+    if (quiet.ranks.size() == 1 && !still_named) {
+      excluded_[quiet.ranks[0]] = 0;
+      readmitted = true;
+    }
+  }
+  if (readmitted) RestartStreamsOfOthers();
+}
+
+void RankOutlier::Clear(const Standing& standing,
+                        std::vector<Finding>& out) const {
+  Finding finding = MakeFinding(standing.ranks, standing.metric, Phase::kClear);
+  finding.attempt = attempt_;
+  finding.first_step = standing.first_step;
+  finding.last_step = last_step_;
+  out.push_back(std::move(finding));
+}
+
+RankOrderStream& RankOutlier::Stream(uint32_t rank, Metric metric, Side side) {
+  return streams_[(rank * kMetrics.size() + static_cast<size_t>(metric)) *
+                      kSides +
+                  side];
+}
+
+void RankOutlier::RestartStreamsOfOthers() {
+  for (uint32_t rank = 0; rank < world_size_; ++rank) {
+    if (excluded_[rank]) continue;
+    for (Metric metric : kMetrics) {
+      Stream(rank, metric, kUpper).Restart();
+      Stream(rank, metric, kLower).Restart();
+    }
+  }
+}
+
+void RankOutlier::Reset(uint32_t world_size, std::vector<Finding>& out) {
+  for (const Standing& standing : standing_) Clear(standing, out);
+  standing_.clear();
+  world_size_ = world_size;
+  threshold_ = options_.target_frames * kSides *
+               static_cast<double>(world_size * kMetrics.size());
+  streams_.assign(world_size * kMetrics.size() * kSides, RankOrderStream());
+  recent_.assign(world_size * kMetrics.size(), Recent());
+  excluded_.assign(world_size, 0);
+  for (MetricState& state : metrics_) {
+    state.spread.Clear();
+    state.log_spread.Clear();
+  }
+}
+
+}  // namespace muster::detect
