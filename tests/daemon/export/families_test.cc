@@ -1,0 +1,252 @@
+#include "daemon/export/families.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <regex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/daemon/hand_built_run.h"
+
+namespace muster::exposition {
+namespace {
+
+using muster::testing::HandBuiltRun;
+using muster::testing::MeasuresOf;
+using muster::testing::Shared;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Scrape ScrapeOf(std::vector<runs::RunSnapshot> runs) {
+  Scrape scrape;
+  for (auto& run : runs) scrape.runs.push_back(Shared(std::move(run)));
+  scrape.rejected = {{"invalid_norm", 5}};
+  scrape.version = "0.1.0";
+  return scrape;
+}
+
+// Lines of the text that are samples.
+std::set<std::string> Samples(const std::string& text) {
+  std::set<std::string> samples;
+  for (size_t start = 0; start < text.size();) {
+    const size_t end = text.find('\n', start);
+    if (text[start] != '#') samples.insert(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return samples;
+}
+
+TEST(FamiliesTest, ShowsEachNumberOfTheNewestFrame) {
+  const auto samples = Samples(MetricsText(ScrapeOf({HandBuiltRun("r")})));
+  for (const char* expected : {
+           R"(muster_last_frame_timestamp_seconds{run="r"} 1700000000.5)",
+           R"(muster_ranks_expected{run="r"} 3)",
+           R"(muster_ranks_reporting{run="r"} 3)",
+           R"(muster_step{run="r"} 412)",
+           R"(muster_loss_mean{run="r"} 2.25)",
+           R"(muster_loss_stddev{run="r"} 0.125)",
+           R"(muster_loss_range{run="r"} 0.5)",
+           R"(muster_gradient_norm_mean{run="r"} 2)",
+           R"(muster_gradient_norm_stddev{run="r"} 0.75)",
+           R"(muster_gradient_norm_range{run="r"} 2)",
+           R"(muster_gradient_cosine_mean{run="r"} 0.625)",
+           R"(muster_gradient_cosine_min{run="r"} 0.5)",
+           R"(muster_gradient_cosine_expected{run="r"} 0.5625)",
+           R"(muster_gradient_noise_scale{run="r"} 96)",
+           R"(muster_rank_loss{run="r",rank="1"} 2.25)",
+           R"(muster_rank_gradient_norm{run="r",rank="2"} 3)",
+           R"(muster_rank_gradient_cosine{run="r",rank="0"} 0.5)",
+           R"(muster_rank_lag_steps{run="r",rank="0"} 0)",
+           R"(muster_rank_lag_steps{run="r",rank="2"} 1)",
+           R"(muster_alerts_firing{run="r",kind="RankOutlier"} 1)",
+           R"(muster_alerts_firing{run="r",kind="NonFinite"} 0)",
+           R"(muster_alerts_total{run="r",kind="RankOutlier"} 4)",
+           R"(muster_reports_received_total{run="r"} 8)",
+           R"(muster_reports_rejected_total{reason="invalid_norm"} 5)",
+           R"(muster_reports_dropped_total{run="r",where="client"} 3)",
+           R"(muster_reports_dropped_total{run="r",where="late"} 2)",
+           R"(muster_frames_total{run="r",state="complete"} 1)",
+           R"(muster_frames_total{run="r",state="partial"} 1)",
+           R"(muster_build_info{version="0.1.0"} 1)",
+       }) {
+    EXPECT_EQ(samples.count(expected), 1u) << expected;
+  }
+}
+
+TEST(FamiliesTest, HistogramsAreCumulative) {
+  const auto samples = Samples(MetricsText(ScrapeOf({HandBuiltRun("r")})));
+  for (const char* expected : {
+           R"(muster_step_loss_stddev_bucket{run="r",le="0.1"} 0)",
+           R"(muster_step_loss_stddev_bucket{run="r",le="0.2"} 1)",
+           R"(muster_step_loss_stddev_bucket{run="r",le="0.5"} 2)",
+           R"(muster_step_loss_stddev_bucket{run="r",le="+Inf"} 2)",
+           R"(muster_step_loss_stddev_count{run="r"} 2)",
+           R"(muster_step_loss_stddev_sum{run="r"} 0.375)",
+           R"(muster_frame_delay_seconds_count{run="r"} 0)",
+       }) {
+    EXPECT_EQ(samples.count(expected), 1u) << expected;
+  }
+}
+
+TEST(FamiliesTest, AbsentAndNonFiniteValuesHaveNoSample) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  auto measures = MeasuresOf(7, 2, 3);
+  measures.cosine_mean.reset();
+  measures.loss.reset();
+  measures.loss_mean = std::numeric_limits<double>::quiet_NaN();
+  measures.noise_scale = std::numeric_limits<double>::infinity();
+  measures.ranks[1].loss.reset();
+  run.newest = std::make_shared<const consistency::Measures>(measures);
+  const std::string text = MetricsText(ScrapeOf({run}));
+  EXPECT_THAT(text, HasSubstr("muster_step{run=\"r\"} 7\n"));
+  for (const char* gone :
+       {"muster_gradient_cosine_mean{", "muster_loss_mean{",
+        "muster_loss_stddev{", "muster_loss_range{",
+        "muster_gradient_noise_scale{", "muster_rank_loss{run=\"r\",rank=\"1\"",
+        "nan", "NaN", "Nan", " inf", " +Inf"}) {
+    EXPECT_THAT(text, Not(HasSubstr(gone)));
+  }
+}
+
+TEST(FamiliesTest, BeforeTheFirstFrameNothingLooksHealthy) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  run.newest = nullptr;
+  const std::string text = MetricsText(ScrapeOf({run}));
+  EXPECT_THAT(text, HasSubstr("muster_ranks_expected{run=\"r\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("muster_ranks_reporting{run=\"r\"} 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("muster_step{")));
+  EXPECT_THAT(text, Not(HasSubstr("muster_last_frame_timestamp_seconds{")));
+}
+
+TEST(FamiliesTest, EndedRunsDisappear) {
+  runs::RunSnapshot ended = HandBuiltRun("ended");
+  ended.state = runs::RunState::kEnded;
+  runs::RunSnapshot silent = HandBuiltRun("silent");
+  silent.state = runs::RunState::kSilent;
+  const std::string text = MetricsText(ScrapeOf({ended, silent}));
+  EXPECT_THAT(text, Not(HasSubstr("run=\"ended\"")));
+  EXPECT_THAT(text, HasSubstr("muster_step{run=\"silent\"} 412\n"));
+}
+
+TEST(FamiliesTest, LabelValuesAreEscaped) {
+  Scrape scrape = ScrapeOf({});
+  scrape.rejected = {{"a\"b\\c\nd", 1}};
+  EXPECT_THAT(
+      MetricsText(scrape),
+      HasSubstr(R"(muster_reports_rejected_total{reason="a\"b\\c\nd"})"));
+}
+
+TEST(FamiliesTest, LargeRunsShowOnlyTheMostDeviantRanks) {
+  auto measures = MeasuresOf(412, 257, 257);
+  for (auto& rank : measures.ranks) {
+    rank.loss = 2 + 0.01 * (rank.rank % 7);
+    rank.gradient_norm = 1;
+    rank.gradient_cosine = 0.5;
+  }
+  std::set<uint32_t> deviant = {1, 5};
+  measures.ranks[1].loss.reset();
+  measures.ranks[1].loss_nonfinite = true;
+  measures.ranks[5].gradient_cosine = -0.9;
+  for (uint32_t rank = 100; rank < 114; ++rank) {
+    measures.ranks[rank].loss = 3 + 0.01 * rank;
+    deviant.insert(rank);
+  }
+  ASSERT_EQ(deviant.size(), kDeviantRanks);
+  runs::RunSnapshot run = HandBuiltRun("r");
+  run.sources.clear();
+  run.newest = std::make_shared<const consistency::Measures>(measures);
+  std::set<std::string> expected;
+  for (const uint32_t rank : deviant) expected.insert(std::to_string(rank));
+  for (const auto& family : BuildFamilies(ScrapeOf({run}))) {
+    if (family.name != "muster_rank_gradient_norm") continue;
+    std::set<std::string> shown;
+    for (const auto& metric : family.metric) {
+      shown.insert(metric.label.at(1).value);
+    }
+    EXPECT_EQ(shown, expected);
+  }
+  // One rank fewer, and all have series.
+  measures.ranks.pop_back();
+  run.newest = std::make_shared<const consistency::Measures>(measures);
+  for (const auto& family : BuildFamilies(ScrapeOf({run}))) {
+    if (family.name != "muster_rank_gradient_norm") continue;
+    EXPECT_EQ(family.metric.size(), kMaxRanksWithSeries);
+  }
+}
+
+TEST(FamiliesTest, LagIsOnlyShownWhereStepsCanBeCompared) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  run.sources[1].departed = true;
+  run.sources[2].attempt = 0;
+  run.sources.push_back(muster::testing::SourceOf(3, 4, 400));
+  const std::string text = MetricsText(ScrapeOf({run}));
+  EXPECT_THAT(text, HasSubstr("muster_rank_lag_steps{run=\"r\",rank=\"0\"} 0"));
+  EXPECT_THAT(text,
+              HasSubstr("muster_rank_lag_steps{run=\"r\",rank=\"3\"} 13"));
+  EXPECT_THAT(text,
+              Not(HasSubstr("muster_rank_lag_steps{run=\"r\",rank=\"1\"")));
+  EXPECT_THAT(text,
+              Not(HasSubstr("muster_rank_lag_steps{run=\"r\",rank=\"2\"")));
+}
+
+TEST(FamiliesTest, PromtoolFindsNothingToComplainAbout) {
+  if (std::system("command -v promtool >/dev/null") != 0) {
+    GTEST_SKIP() << "promtool is not installed";
+  }
+  const std::string output = ::testing::TempDir() + "muster-promtool.txt";
+  FILE* promtool =
+      ::popen(("promtool check metrics >" + output + " 2>&1").c_str(), "w");
+  ASSERT_NE(promtool, nullptr);
+  const std::string text =
+      MetricsText(ScrapeOf({HandBuiltRun("a"), HandBuiltRun("b")}));
+  std::fwrite(text.data(), 1, text.size(), promtool);
+  const int status = ::pclose(promtool);
+  std::ifstream file(output);
+  const std::string said{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(status, 0) << said;
+  EXPECT_EQ(said, "");
+}
+
+// One row of the tables in docs/metrics.md: name, type and label names.
+using Row = std::tuple<std::string, std::string, std::set<std::string>>;
+
+TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
+  std::ifstream file(MUSTER_SOURCE_DIR "/docs/metrics.md");
+  const std::regex row(R"re(\| `(muster_\w+)` \| (\w+) \| ([^|]*) \|.*)re");
+  const std::regex label("`(\\w+)`");
+  std::set<Row> documented;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch match;
+    if (!std::regex_match(line, match, row)) continue;
+    std::set<std::string> labels;
+    const std::string cell = match[3];
+    for (std::sregex_iterator it(cell.begin(), cell.end(), label), end;
+         it != end; ++it) {
+      labels.insert((*it)[1]);
+    }
+    EXPECT_TRUE(documented.insert({match[1], match[2], labels}).second)
+        << match[1];
+  }
+  std::set<Row> exported;
+  for (const auto& family : BuildFamilies(ScrapeOf({HandBuiltRun("r")}))) {
+    const char* type =
+        family.type == prometheus::MetricType::Counter ? "counter"
+        : family.type == prometheus::MetricType::Gauge ? "gauge"
+                                                       : "histogram";
+    ASSERT_FALSE(family.metric.empty()) << family.name;
+    EXPECT_FALSE(family.help.empty()) << family.name;
+    std::set<std::string> labels;
+    for (const auto& pair : family.metric[0].label) labels.insert(pair.name);
+    exported.insert({family.name, type, labels});
+  }
+  EXPECT_EQ(documented, exported);
+}
+
+}  // namespace
+}  // namespace muster::exposition
