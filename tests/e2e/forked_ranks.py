@@ -5,6 +5,7 @@ no client: threads do not survive a fork.
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import tempfile
 import time
@@ -24,22 +25,43 @@ def run(world_size, function, *arguments, timeout=240.0):
     """
     with tempfile.TemporaryDirectory() as folder:
         store = os.path.join(folder, "store")
-        ranks = []
-        for rank in range(world_size):
-            receiver, sender = _context.Pipe(duplex=False)
-            process = _context.Process(
-                target=_rank_main, args=(sender, store, rank, world_size, function, arguments)
-            )
-            process.start()
-            sender.close()
-            ranks.append((process, receiver))
-        try:
-            return _collect(ranks, time.monotonic() + timeout)
-        finally:
-            for process, _ in ranks:
-                if process.is_alive():
-                    process.kill()
-                process.join()
+        return _fork(world_size, _joined, (store, world_size, function, arguments), timeout)
+
+
+def call(function, *arguments, timeout=60.0):
+    """function(*arguments) in a forked process, so that its threads end with it."""
+    return _fork(1, _alone, (function, arguments), timeout)[0]
+
+
+def _joined(rank, store, world_size, function, arguments):
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    dist.init_process_group(
+        "gloo", store=dist.FileStore(store, world_size), rank=rank, world_size=world_size
+    )
+    return function(rank, *arguments)
+
+
+def _alone(_, function, arguments):
+    return function(*arguments)
+
+
+def _fork(count, function, arguments, timeout):
+    ranks = []
+    for rank in range(count):
+        receiver, sender = _context.Pipe(duplex=False)
+        process = _context.Process(target=_main, args=(sender, rank, function, arguments))
+        process.start()
+        sender.close()
+        ranks.append((process, receiver))
+    try:
+        return _collect(ranks, time.monotonic() + timeout)
+    finally:
+        for process, _ in ranks:
+            process.join(5)
+            if process.is_alive():
+                process.kill()
+            process.join()
 
 
 def _collect(ranks, deadline):
@@ -61,13 +83,8 @@ def _collect(ranks, deadline):
     return [results[rank] for rank in range(len(ranks))]
 
 
-def _rank_main(sender, store, rank, world_size, function, arguments):
+def _main(sender, rank, function, arguments):
     try:
-        torch.set_num_threads(1)
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-        dist.init_process_group(
-            "gloo", store=dist.FileStore(store, world_size), rank=rank, world_size=world_size
-        )
         sender.send((True, function(rank, *arguments)))
     except BaseException:
         sender.send((False, traceback.format_exc()))

@@ -20,13 +20,13 @@ WIDTH = 1024
 
 
 def test_vectors_are_what_the_reference_writes():
-    committed = (ROOT / "tests/testing/sketch_vectors.txt").read_text()
+    committed = (ROOT / "tests/testing/sketch_vectors.txt").read_text(encoding="utf-8")
     assert committed.splitlines() == list(reference.vectors())
 
 
 @pytest.mark.parametrize("writer", [reference.table, reference.accuracy])
 def test_documented_tables_are_what_the_reference_writes(writer):
-    assert "\n".join(writer()) in (ROOT / "docs/sketch.md").read_text()
+    assert "\n".join(writer()) in (ROOT / "docs/sketch.md").read_text(encoding="utf-8")
 
 
 def project(vectors, spec):
@@ -81,3 +81,15 @@ def test_vectors_of_few_blocks_err_less_as_documented():
     exact = reference.pair_error_of_blocks(u, v, WIDTH)
     assert 0.93 < rms / exact < 1.07
     assert rms < 0.93 * reference.pair_error(0.3, WIDTH)
+
+
+def test_half_precision_moves_a_cosine_by_less_than_the_documented_bound():
+    rng = np.random.default_rng(4)
+    for seed in range(100):
+        spec = reference.Spec(WIDTH, seed)
+        u, v = correlated(rng, 8 * WIDTH, 2, 0.84)
+        exact = [reference.sketch(spec, 0, x) for x in (u, v)]
+        sent = [np.frombuffer(r.wire(), "<f2").astype(np.float64) for r in exact]
+        assert abs(
+            reference.cosine(*sent) - reference.cosine(*(r.values for r in exact))
+        ) < 5e-5

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 import logging
+import math
 import os
 import re
 import weakref
@@ -78,12 +79,14 @@ class Monitor:
         self,
         rank: int,
         world_size: int,
-        client: Optional[ctypes.c_void_p],
-        on_alert: Optional[Callable[[Alert], None]] = None,
+        client: Optional[ctypes.c_void_p] = None,
+        run_id: Optional[str] = None,
         parameter_count: int = 0,
+        on_alert: Optional[Callable[[Alert], None]] = None,
     ) -> None:
         self.rank = rank
         self.world_size = world_size
+        self.run_id = run_id
         # Elements of the flat gradient as stated at start; 0 if not stated.
         self.parameter_count = parameter_count
         self._client = client
@@ -218,7 +221,7 @@ class Monitor:
             size = needed.value
 
     def stats(self) -> Stats:
-        """Counts of reports made, sent, acknowledged, dropped, queued."""
+        """Counts of reports made, sent, acknowledged, dropped, queued; zeros after close."""
         return self._stats() or Stats()
 
     @_never_raises
@@ -303,11 +306,16 @@ def _alert(entry: Mapping[str, Any]) -> Alert:
         ranks=tuple(entry.get("ranks", ())),
         first_step=int(entry.get("first_step", 0)),
         last_step=int(entry.get("last_step", 0)),
-        value=float(entry.get("value") or 0.0),
-        expected=float(entry.get("expected") or 0.0),
+        value=_number(entry.get("value")),
+        expected=_number(entry.get("expected")),
         evidence=entry.get("evidence", ""),
         silent=bool(entry.get("silent", False)),
     )
+
+
+def _number(value: Optional[float]) -> float:
+    """JSON has no NaN or infinity: null stands for both."""
+    return math.nan if value is None else float(value)
 
 
 def start(
@@ -357,7 +365,7 @@ def start(
     if not address:
         if rank == 0:
             _log.warning("muster: no address (argument or MUSTER_ADDRESS): nothing is reported")
-        return Monitor(rank, world_size, None)
+        return Monitor(rank, world_size, run_id=run_id)
     if run_id is None:
         raise ValueError(
             "run_id: not given, and none of MUSTER_RUN_ID, TORCHELASTIC_RUN_ID, SLURM_JOB_ID is set"
@@ -379,7 +387,7 @@ def start(
     client = ctypes.c_void_p()
     if library.muster_start(ctypes.byref(options), ctypes.byref(client)) != _library.OK:
         raise ValueError(_library.last_error(library))
-    monitor = Monitor(rank, world_size, client, on_alert, parameter_count)
+    monitor = Monitor(rank, world_size, client, run_id, parameter_count, on_alert)
     for name, value in (facts or {}).items():
         if monitor._state_one(name, value, shown_only=False) != _library.OK:
             error = _library.last_error(library)
