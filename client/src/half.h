@@ -19,9 +19,12 @@ inline float HalfBitsToFloat(uint16_t half) {
   // again: no binary32 subnormal occurs.
   const uint32_t subnormal = std::bit_cast<uint32_t>(
       std::bit_cast<float>(magnitude + 0x38800000) - 0x1p-14f);
-  const uint32_t finite = magnitude < 0x00800000 ? subnormal : normal;
-  return std::bit_cast<float>((magnitude < 0x0F800000 ? finite : special) |
-                              sign);
+  // Masks instead of choices, which GCC would not vectorise.
+  const uint32_t below = -uint32_t{magnitude < 0x00800000};
+  const uint32_t above = -uint32_t{magnitude >= 0x0F800000};
+  const uint32_t bits =
+      (subnormal & below) | (special & above) | (normal & ~(below | above));
+  return std::bit_cast<float>(bits | sign);
 }
 
 // Rounds to nearest, ties to even; overflow gives infinity.
