@@ -1,0 +1,161 @@
+"""A real Prometheus scrapes the daemon during a run and stores what the API says."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+
+import numpy
+import pytest
+from conftest import wait_for
+
+import muster
+
+RANKS = 4
+# What the scrape's gauges are called in the API's steps.
+GAUGES = {
+    "muster_loss_mean": "lossMean",
+    "muster_loss_stddev": "lossStddev",
+    "muster_loss_range": "lossRange",
+    "muster_gradient_norm_mean": "gradientNormMean",
+    "muster_gradient_norm_stddev": "gradientNormStddev",
+    "muster_gradient_norm_range": "gradientNormRange",
+    "muster_gradient_cosine_mean": "gradientCosineMean",
+    "muster_gradient_cosine_min": "gradientCosineMin",
+    "muster_ranks_reporting": "ranksReporting",
+}
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="prometheus is not installed"
+)
+
+
+class Prometheus:
+    """A server of its own that scrapes one target five times a second."""
+
+    def __init__(self, folder, target):
+        # Its web listener cannot tell which port 0 became.
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        configuration = folder / "prometheus.yml"
+        configuration.write_text(
+            json.dumps(
+                {
+                    "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},
+                    "scrape_configs": [
+                        {"job_name": "muster", "static_configs": [{"targets": [target]}]}
+                    ],
+                }
+            )
+        )
+        with open(folder / "prometheus.log", "wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    "prometheus",
+                    f"--config.file={configuration}",
+                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--web.listen-address={self.address}",
+                ],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "GOMAXPROCS": "1"},
+            )
+        wait_for(self._is_ready, "prometheus to be ready", timeout=60)
+
+    def _is_ready(self):
+        assert self.process.poll() is None, "prometheus exited"
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def samples(self, selector):
+        """{timestamp: value} of all stored samples of the one matching series."""
+        query = urllib.parse.urlencode({"query": f"{selector}[10m]"})
+        with urllib.request.urlopen(f"http://{self.address}/api/v1/query?{query}") as answer:
+            result = json.load(answer)["data"]["result"]
+        assert len(result) <= 1, f"{selector} matches {len(result)} series"
+        return dict(result[0]["values"]) if result else {}
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+@pytest.fixture
+def prometheus(tmp_path, musterd):
+    server = Prometheus(tmp_path, musterd.http)
+    yield server
+    server.stop()
+
+
+def report(monitors, step):
+    """One step of all ranks: a shared direction and noise of their own."""
+    generator = numpy.random.default_rng(step)
+    shared = generator.normal(size=4096)
+    for rank, monitor in enumerate(monitors):
+        own = numpy.random.default_rng([step, rank]).normal(size=4096)
+        monitor.observe(0, (shared + own).astype(numpy.float32))
+        monitor.end_step(step, loss=3 + 0.1 * rank + 1 / (1 + step), weight=16)
+
+
+def test_stored_samples_equal_the_api(musterd, prometheus):
+    monitors = [
+        muster.start(
+            address=musterd.grpc, run_id="scraped", rank=rank, world_size=RANKS, parameter_count=4096
+        )
+        for rank in range(RANKS)
+    ]
+    deadline = time.monotonic() + 60
+    step = 0
+    while True:
+        report(monitors, step)
+        step += 1
+        time.sleep(0.3)
+        if step % 10 == 0:
+            stored = prometheus.samples('muster_step{run="scraped"}')
+            if len(set(stored.values())) >= 25:
+                break
+        assert time.monotonic() < deadline, "too few steps were scraped in 60 s"
+
+    answer = musterd.get("/api/v1/runs/scraped/steps", limit=4096)
+    by_step = {int(each["step"]): each for each in answer["steps"]}
+    step_at = {stamp: int(value) for stamp, value in stored.items()}
+    for gauge, name in GAUGES.items():
+        samples = prometheus.samples(f'{gauge}{{run="scraped"}}')
+        compared = set()
+        for stamp, value in samples.items():
+            # Both samples of one scrape carry its timestamp.
+            if stamp in step_at:
+                expected = by_step[step_at[stamp]][name]
+                assert float(value) == pytest.approx(expected, rel=1e-12), (gauge, step_at[stamp])
+                compared.add(step_at[stamp])
+        assert len(compared) >= 20, f"{gauge}: {len(compared)} distinct steps"
+    for rank in range(RANKS):
+        samples = prometheus.samples(f'muster_rank_loss{{run="scraped",rank="{rank}"}}')
+        assert len(samples) >= 20
+
+    # While it runs its series are there; the exposition is clean.
+    with urllib.request.urlopen(f"http://{musterd.http}/metrics") as metrics:
+        text = metrics.read()
+    assert b'muster_step{run="scraped"}' in text
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60
+    )
+    assert checked.returncode == 0, checked.stderr.decode() + checked.stdout.decode()
+    assert not checked.stdout.strip() and not checked.stderr.strip()
+
+    for monitor in monitors:
+        monitor.close()
+
+    def is_gone():
+        with urllib.request.urlopen(f"http://{musterd.http}/metrics") as metrics:
+            return b'run="scraped"' not in metrics.read()
+
+    wait_for(is_gone, "the finished run to disappear from /metrics")
