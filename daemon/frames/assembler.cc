@@ -28,9 +28,9 @@ struct FrameAssembler::State {
   FrameWindow window;
   uint32_t attempt = 0;  // current one; 0 before the first report
   bool ended = false;
-  // Counts starts of the whole job, as far as Goodbyes tell: a rank that
-  // departed and comes back as a new incarnation begins the next one, and then
-  // the others that departed are expected back too.
+  // Counts starts of the whole job: the first rank to come back as a new
+  // incarnation begins the next one, and then the others are expected back too,
+  // even those that had departed.
   uint64_t generation = 0;
   std::vector<AttemptState> attempts;
   std::vector<Event> events;
@@ -77,7 +77,7 @@ void FrameAssembler::State::Supersede(RankState& rank, Instant now) {
                               DownReason::kSuperseded, now});
   rank.RememberSuperseded(now);
   window.Void(old.info.rank);
-  if (old.departed && rank.generation == generation) BeginGeneration();
+  if (rank.generation == generation) BeginGeneration();
 }
 
 void FrameAssembler::State::BeginGeneration() {

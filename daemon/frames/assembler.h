@@ -59,9 +59,9 @@ enum class Registration {
 //    that follow it back or restart too join the attempt that it opened; those
 //    that go on in the old one are late. Frames still open then are closed as
 //    kSuperseded.
-//  - A rank that departed is waited for again when it says Hello, when a
-//    restart or a resize begins an attempt, and when another rank that had
-//    departed comes back as a new incarnation: the job has been started again.
+//  - A rank that departed is waited for again when it says Hello, and when
+//    another rank comes back as a new incarnation or with another world size:
+//    the job has been started again.
 //  - All ranks departed: the run ends, until the next Hello.
 // Thread-compatible. Time is an argument; calls must not go back in time.
 class FrameAssembler {
