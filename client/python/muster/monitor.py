@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import dataclasses
 import functools
@@ -99,7 +98,7 @@ class Monitor:
         if client is not None:
             self._generation = _library.load().muster_alerts_generation(client)
             # A script that ends without close() still flushes and says goodbye.
-            atexit.register(_close_if_alive, weakref.ref(self))
+            self._stop = weakref.finalize(self, _stop_client, client, self._process)
 
     @property
     def enabled(self) -> bool:
@@ -243,9 +242,9 @@ class Monitor:
     @_never_raises
     def close(self) -> None:
         """Flushes for at most the flush timeout and says goodbye. Idempotent."""
-        client, self._client = self._client, None
-        if client is not None and self._process == os.getpid():
-            _library.load().muster_stop(client)
+        if self._client is not None:
+            self._client = None
+            self._stop()
 
     def __enter__(self) -> "Monitor":
         return self
@@ -292,10 +291,9 @@ class Monitor:
             _log.warning("muster: rank %s: %s (said once)", self.rank, message)
 
 
-def _close_if_alive(reference: "weakref.ref[Monitor]") -> None:
-    monitor = reference()
-    if monitor is not None:
-        monitor.close()
+def _stop_client(client: ctypes.c_void_p, process: int) -> None:
+    if os.getpid() == process:
+        _library.load().muster_stop(client)
 
 
 def _alert(entry: Mapping[str, Any]) -> Alert:
