@@ -3,9 +3,12 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "daemon/detect/duplicate_shard.h"
+#include "daemon/detect/fact_mismatch.h"
 #include "daemon/detect/non_finite.h"
 #include "daemon/detect/rank_missing.h"
 #include "daemon/detect/rank_outlier.h"
+#include "daemon/detect/source_mismatch.h"
 
 namespace muster::detect {
 namespace {
@@ -75,6 +78,9 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
     const DetectOptions& options) {
   std::vector<std::unique_ptr<Detector>> detectors;
   detectors.push_back(std::make_unique<NonFinite>(options));
+  detectors.push_back(std::make_unique<SourceMismatch>(options));
+  detectors.push_back(std::make_unique<FactMismatch>());
+  detectors.push_back(std::make_unique<DuplicateShard>(options));
   detectors.push_back(std::make_unique<RankOutlier>(options.rank_outlier));
   detectors.push_back(std::make_unique<RankMissing>(options));
   return detectors;
