@@ -19,6 +19,9 @@ struct HttpServerOptions {
   // slow clients sooner; longer serves bad networks.
   absl::Duration read_timeout = absl::Seconds(1);
   absl::Duration write_timeout = absl::Seconds(5);
+  // All of a request and its answer; ends clients that send or read a byte now
+  // and then.
+  absl::Duration request_timeout = absl::Seconds(15);
   // How long an idle connection is kept for its next request.
   absl::Duration keep_alive = absl::Seconds(1);
   // Connections served at once; more wait. Each costs a thread while it lasts.

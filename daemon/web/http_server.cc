@@ -1,0 +1,191 @@
+#include "daemon/web/http_server.h"
+
+#include <httplib.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <exception>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "daemon/base/mutex.h"
+#include "daemon/web/elastic_task_queue.h"
+#include "daemon/web/routes.h"
+#include "daemon/web/socket.h"
+#include "daemon/web/socket_stream.h"
+
+namespace muster::web {
+namespace {
+
+constexpr int kMaxRequestsPerConnection = 1000;
+// Nobody has reason to send a body.
+constexpr size_t kMaxBodyBytes = 8192;
+
+bool IsRead(const std::string& method) {
+  return method == "GET" || method == "HEAD";
+}
+
+void Write(const Reply& reply, httplib::Response& response) {
+  response.status = reply.status;
+  response.set_content(reply.body, reply.content_type);
+}
+
+// httplib's parser and writer, without its listener, threads and router (which
+// matches paths by recursive regular expressions).
+class Engine : public httplib::Server {
+ public:
+  explicit Engine(const Source& source) {
+    set_payload_max_length(kMaxBodyBytes);
+    set_pre_routing_handler([&source](const httplib::Request& request,
+                                      httplib::Response& response) {
+      if (!IsRead(request.method)) return HandlerResponse::Unhandled;
+      Write(Answer(source, request.path, request.params), response);
+      return HandlerResponse::Handled;
+    });
+    set_exception_handler([](const httplib::Request&,
+                             httplib::Response& response, std::exception_ptr) {
+      Write(ErrorReply(500, "internal error"), response);
+    });
+    set_error_handler(
+        [](const httplib::Request& request, httplib::Response& response) {
+          if (!request.method.empty() && !IsRead(request.method)) {
+            response.set_header("Allow", "GET, HEAD");
+            Write(ErrorReply(405, "only GET and HEAD are allowed"), response);
+          } else if (response.body.empty()) {
+            Write(ErrorReply(response.status, "malformed request"), response);
+          }
+        });
+  }
+
+  // Reads one request and answers it; false if the connection has to end.
+  bool Serve(SocketStream& stream, bool last) {
+    bool closed = false;
+    bool has_body = false;
+    const bool good = process_request(
+        stream, last, closed, [&has_body](httplib::Request& request) {
+          // What a body leaves unread would be taken for the next request.
+          has_body = !IsRead(request.method) ||
+                     request.has_header("Content-Length") ||
+                     request.has_header("Transfer-Encoding");
+          if (!has_body) return;
+          request.headers.erase("Connection");
+          request.set_header("Connection", "close");
+        });
+    return good && !closed && !has_body && !last;
+  }
+};
+
+}  // namespace
+
+class HttpServer::Impl {
+ public:
+  Impl(HttpServerOptions options, Source source, Socket listener)
+      : options_(std::move(options)),
+        source_(std::move(source)),
+        port_(BoundPort(listener)),
+        listener_(std::move(listener)),
+        engine_(source_),
+        queue_(options_.max_threads),
+        acceptor_([this] { AcceptAll(); }) {}
+
+  ~Impl() { Stop(); }
+
+  int port() const { return port_; }
+
+  void Stop() {
+    if (stopping_.exchange(true)) return;
+    // Wakes accept().
+    ::shutdown(listener_.descriptor(), SHUT_RDWR);
+    acceptor_.join();
+    {
+      // Ends what is being read or idle; answers are still written.
+      MutexLock lock(mutex_);
+      for (const int open : open_) ::shutdown(open, SHUT_RD);
+    }
+    queue_.Shutdown();
+  }
+
+ private:
+  void AcceptAll() {
+    while (!stopping_) {
+      Socket accepted(::accept4(listener_.descriptor(), nullptr, nullptr,
+                                SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (accepted.descriptor() < 0) {
+        // Out of descriptors or memory: others may give some back.
+        if (errno != EINTR && errno != ECONNABORTED && !stopping_) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        continue;
+      }
+      Admit(std::move(accepted));
+    }
+  }
+
+  void Admit(Socket accepted) {
+    {
+      MutexLock lock(mutex_);
+      // Waiting connections cost descriptors that ranks need: shed the load.
+      if (open_.size() >= 2 * static_cast<size_t>(options_.max_threads)) return;
+      open_.insert(accepted.descriptor());
+    }
+    auto connection = std::make_shared<Socket>(std::move(accepted));
+    queue_.Enqueue([this, connection] { ServeConnection(*connection); });
+  }
+
+  void ServeConnection(Socket& connection) {
+    const int descriptor = connection.descriptor();
+    // Header and body are two writes; the second must not wait for an answer.
+    const int on = 1;
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    SocketStream stream(descriptor, options_.read_timeout,
+                        options_.write_timeout);
+    try {
+      for (int i = 1; i <= kMaxRequestsPerConnection; ++i) {
+        if (!stream.WaitForRequest(i == 1 ? options_.read_timeout
+                                          : options_.keep_alive)) {
+          break;
+        }
+        stream.StartRequest(options_.request_timeout);
+        const bool last = i == kMaxRequestsPerConnection || stopping_;
+        if (!engine_.Serve(stream, last)) break;
+      }
+    } catch (const std::exception&) {
+      // Out of memory, most likely: this connection ends, others go on.
+    }
+    MutexLock lock(mutex_);
+    open_.erase(descriptor);
+  }
+
+  const HttpServerOptions options_;
+  const Source source_;
+  const int port_;
+  const Socket listener_;
+  Engine engine_;
+  ElasticTaskQueue queue_;
+  std::atomic<bool> stopping_ = false;
+  Mutex mutex_;
+  std::set<int> open_ ABSL_GUARDED_BY(mutex_);
+  std::thread acceptor_;  // last: it uses all of the above
+};
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+HttpServer::~HttpServer() = default;
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Create(
+    HttpServerOptions options, Source source) {
+  absl::StatusOr<Socket> listener = ListenOn(options.host, options.port);
+  if (!listener.ok()) return listener.status();
+  return std::unique_ptr<HttpServer>(new HttpServer(std::make_unique<Impl>(
+      std::move(options), std::move(source), *std::move(listener))));
+}
+
+int HttpServer::port() const { return impl_->port(); }
+
+void HttpServer::Stop() { impl_->Stop(); }
+
+}  // namespace muster::web

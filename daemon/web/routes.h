@@ -1,0 +1,32 @@
+// What the HTTP server answers, without HTTP: a path and its parameters in, a
+// status and a body out.
+#ifndef MUSTER_DAEMON_WEB_ROUTES_H_
+#define MUSTER_DAEMON_WEB_ROUTES_H_
+
+#include <map>
+#include <string>
+
+#include "daemon/web/source.h"
+
+namespace muster::web {
+
+struct Reply {
+  int status = 200;
+  std::string content_type;
+  std::string body;
+};
+
+using Parameters = std::multimap<std::string, std::string>;
+
+// Answers GET of `path`, both already percent-decoded. Unknown parameters and
+// bad values are 400, unknown runs, steps and paths 404; the body is then
+// {"error": "…"} and names the parameter and what is allowed.
+Reply Answer(const Source& source, const std::string& path,
+             const Parameters& parameters);
+
+// {"error": "…"} with that status.
+Reply ErrorReply(int status, const std::string& message);
+
+}  // namespace muster::web
+
+#endif  // MUSTER_DAEMON_WEB_ROUTES_H_
