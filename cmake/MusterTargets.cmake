@@ -7,7 +7,8 @@ function(muster_configure target)
                                                ${CMAKE_SOURCE_DIR}/client/include)
   # Replaying a run must give the same bytes: no fused multiply-add.
   target_compile_options(${target} PRIVATE
-    -Wall -Wextra -Wno-unused-parameter -Werror -ffp-contract=off)
+    -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+    -Werror -ffp-contract=off)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
     target_compile_options(${target} PRIVATE -Wthread-safety)
   endif()

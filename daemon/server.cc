@@ -15,6 +15,7 @@
 #include "daemon/runs/registry.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
+#include "grpc/support/log.h"
 #include "grpcpp/grpcpp.h"
 
 namespace muster {
@@ -24,6 +25,11 @@ namespace {
 constexpr std::chrono::milliseconds kTickInterval{200};
 // How long streams may take to end by themselves.
 constexpr std::chrono::milliseconds kStreamGrace{500};
+
+// What gRPC has to say is for developers: its errors reach people as ours.
+void LogForGrpc(gpr_log_func_args* args) {
+  Log(LogLevel::kDebug, absl::StrCat("gRPC: ", args->message));
+}
 
 runs::RunOptions ToRunOptions(const Config& config) {
   runs::RunOptions options;
@@ -93,6 +99,7 @@ class Server::Impl {
 
  private:
   absl::Status StartGrpc(const std::string& address) {
+    gpr_set_log_function(LogForGrpc);
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
