@@ -146,6 +146,7 @@ Conversation::Verdict Conversation::Refused(const v1::Refusal& refusal) {
                                   "sends nothing any more");
     return Verdict::kFallSilent;
   }
+  if (refusal.reason() == v1::UNKNOWN_SOURCE) return Verdict::kReconnect;
   if (refusal.sequence() > 0) {
     // The Ack that settles the report still comes.
     ++status_->refused;
@@ -154,7 +155,6 @@ Conversation::Verdict Conversation::Refused(const v1::Refusal& refusal) {
     return Verdict::kGoOn;
   }
   if (welcomed_) {
-    if (refusal.reason() == v1::UNKNOWN_SOURCE) return Verdict::kReconnect;
     LogOnce(refusal.reason(),
             "the daemon refuses a message of " + who + " (" + why + ")");
     return Verdict::kGoOn;

@@ -3,12 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace muster {
 namespace {
 
 bool IsPositive(double value) { return std::isfinite(value) && value > 0; }
 bool IsLearningRate(double value) { return std::isfinite(value) && value >= 0; }
+
+// True if all half-precision numbers are 0 or −0, as when two elements that
+// cancel share a lane: such a sketch has no direction, and would be refused.
+bool IsAllZero(const std::string& sketch) {
+  for (size_t i = 0; i + 1 < sketch.size(); i += 2) {
+    if (sketch[i] != 0 || (sketch[i + 1] & 0x7F) != 0) return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -75,7 +85,8 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
     if (std::isfinite(norm)) {
       report_.set_gradient_norm(norm);
       // A norm that the scale takes below the double range counts as 0.
-      if (norm > 0) report_.set_sketch(sketch_.Encode());
+      std::string sketch = norm > 0 ? sketch_.Encode() : "";
+      if (!IsAllZero(sketch)) report_.set_sketch(std::move(sketch));
     }
   }
 
