@@ -64,18 +64,18 @@ class Engine : public httplib::Server {
   // Reads one request and answers it; false if the connection has to end.
   bool Serve(SocketStream& stream, bool last) {
     bool closed = false;
-    bool has_body = false;
+    // Only after a well-formed request is it known where the next one begins.
+    bool reusable = false;
     const bool good = process_request(
-        stream, last, closed, [&has_body](httplib::Request& request) {
-          // What a body leaves unread would be taken for the next request.
-          has_body = !IsRead(request.method) ||
-                     request.has_header("Content-Length") ||
-                     request.has_header("Transfer-Encoding");
-          if (!has_body) return;
+        stream, last, closed, [&reusable](httplib::Request& request) {
+          reusable = IsRead(request.method) &&
+                     !request.has_header("Content-Length") &&
+                     !request.has_header("Transfer-Encoding");
+          if (reusable) return;
           request.headers.erase("Connection");
           request.set_header("Connection", "close");
         });
-    return good && !closed && !has_body && !last;
+    return good && !closed && reusable && !last;
   }
 };
 
