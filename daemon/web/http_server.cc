@@ -52,7 +52,7 @@ class Engine : public httplib::Server {
     });
     set_error_handler(
         [](const httplib::Request& request, httplib::Response& response) {
-          if (!request.method.empty() && !IsRead(request.method)) {
+          if (!request.path.empty() && !IsRead(request.method)) {
             response.set_header("Allow", "GET, HEAD");
             Write(ErrorReply(405, "only GET and HEAD are allowed"), response);
           } else if (response.body.empty()) {
