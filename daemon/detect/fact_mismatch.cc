@@ -13,8 +13,9 @@ namespace {
 
 constexpr char kLearningRate[] = "learning_rate";
 
-// Adds what is known without being stated, unless somebody states it.
-void AddImplicit(const std::string& name, std::vector<Vote> votes,
+// Adds what is known without being stated, unless somebody states it. The map
+// keeps `name` by reference.
+void AddImplicit(std::string_view name, std::vector<Vote> votes,
                  std::map<std::string_view, std::vector<Vote>>& by_name) {
   if (!votes.empty()) by_name.emplace(name, std::move(votes));
 }
