@@ -1,0 +1,79 @@
+// The shared library against a daemon whose own copy of the generated code is
+// in the same process.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+
+#include "muster/muster.h"
+#include "tests/client/lite_server.h"
+
+namespace muster {
+namespace {
+
+using Record = LiteServer::Record;
+
+TEST(CApiGrpcTest, DeliversReportsAndShowsAlerts) {
+  LiteServer server("127.0.0.1:0");
+  const std::string address = server.address();
+  muster_options options = {};
+  options.struct_size = sizeof(options);
+  options.address = address.c_str();
+  options.run_id = "run-1";
+  options.world_size = 1;
+  options.flush_timeout_ms = 10'000;
+  muster_client* client = nullptr;
+  ASSERT_EQ(muster_start(&options, &client), MUSTER_OK) << muster_last_error();
+
+  const float gradient[2] = {3, 4};
+  const uint64_t samples[2] = {11, 12};
+  EXPECT_EQ(muster_observe(client, 0, gradient, 2, MUSTER_FLOAT32), MUSTER_OK);
+  EXPECT_EQ(muster_fact(client, "lr", "0.1", 1), MUSTER_OK);
+  muster_step end = {};
+  end.struct_size = sizeof(end);
+  end.step = 7;
+  end.has_loss = 1;
+  end.loss = 2.5;
+  end.has_replica_fingerprint = 1;
+  end.replica_fingerprint = 77;
+  end.sample_ids = samples;
+  end.sample_id_count = 2;
+  EXPECT_EQ(muster_end_step(client, &end), MUSTER_OK);
+  ASSERT_TRUE(server.WaitFor(
+      [](const Record& record) { return record.steps().size() == 1; }));
+  server.WaitFor([](const Record& record) {
+    const v1::StepReport& report = record.messages.back().reports().reports(0);
+    EXPECT_EQ(report.step(), 7u);
+    EXPECT_EQ(report.loss(), 2.5);
+    EXPECT_FALSE(report.has_weight());
+    EXPECT_DOUBLE_EQ(report.gradient_norm(), 5);
+    EXPECT_EQ(report.replica_fingerprint(), 77u);
+    EXPECT_EQ(report.sample_ids_size(), 2);
+    return true;
+  });
+
+  // The alert may still be on its way here; the C ABI has nothing to wait on.
+  const auto patience =
+      std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (muster_alerts_generation(client) == 0 &&
+         std::chrono::steady_clock::now() < patience) {
+    std::this_thread::yield();
+  }
+  char buffer[1024];
+  size_t needed = 0;
+  EXPECT_EQ(muster_alerts(client, buffer, sizeof(buffer), &needed), MUSTER_OK);
+  ASSERT_LE(needed, sizeof(buffer));
+  EXPECT_NE(std::string(buffer).find(
+                R"("kind":"RankOutlier","subject":"","ranks":[])"),
+            std::string::npos)
+      << buffer;
+  EXPECT_NE(std::string(buffer).find(R"("evidence":"rank \"1\"")"),
+            std::string::npos);
+  EXPECT_EQ(muster_stop(client), MUSTER_OK);
+  EXPECT_TRUE(server.WaitFor(
+      [](const Record& record) { return record.streams_ended == 1; }));
+}
+
+}  // namespace
+}  // namespace muster
