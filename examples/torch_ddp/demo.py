@@ -49,14 +49,12 @@ def alerts_of(http: str, run: str) -> list[dict]:
 def run_scenario(options: argparse.Namespace, scenario: str) -> dict:
     """Trains it, and sums up what was seen."""
     run = f"{options.run_prefix}{scenario}"
-    # Nothing about it shows before its step and nothing new after it.
-    steps = options.steps // 2 if scenario == "nan" else options.steps
     arguments = ["--scenario", scenario, "--address", options.address, "--run-id", run]
-    arguments += ["--ranks", str(options.ranks), "--steps", str(steps)]
+    arguments += ["--ranks", str(options.ranks), "--steps", str(options.steps)]
     started = time.monotonic()
     train.launch(train.parse(arguments))
     seconds = time.monotonic() - started
-    judged = judged_steps(options.http, run, steps - 1)
+    judged = judged_steps(options.http, run, options.steps - 1)
     second_half = judged[len(judged) // 2 :]
     means = {}
     for _, name in COLUMNS:
@@ -108,7 +106,7 @@ def main() -> None:
     parser.add_argument("--scenarios", nargs="+", choices=train.SCENARIOS, metavar="NAME",
                         default=list(train.SCENARIOS), help="default: all")
     parser.add_argument("--ranks", type=int, default=8, help="of each run (default 8)")
-    parser.add_argument("--steps", type=int, default=120, help="of each run (default 120)")
+    parser.add_argument("--steps", type=int, default=100, help="of each run (default 100)")
     parser.add_argument("--run-prefix", default="", help="put before the scenario's name")
     parser.add_argument("--json", help="file for the results")
     options = parser.parse_args()

@@ -224,7 +224,7 @@ def parse(arguments: Optional[list[str]] = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenario", choices=SCENARIOS, default="strict")
     parser.add_argument("--ranks", type=int, default=8, help="processes to start (default 8)")
-    parser.add_argument("--steps", type=int, default=120, help="steps to train (default 120)")
+    parser.add_argument("--steps", type=int, default=100, help="steps to train (default 100)")
     parser.add_argument("--address", help="of musterd's gRPC (default MUSTER_ADDRESS)")
     parser.add_argument("--run-id", help="name of the run (default MUSTER_RUN_ID)")
     parser.add_argument("--checkpoint", help="file that rank 0 writes")

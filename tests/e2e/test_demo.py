@@ -44,15 +44,8 @@ def alerts(results, scenario):
 
 
 def test_every_frame_was_judged(results):
-    assert {name: result["steps"] for name, result in results.items()} == {
-        "strict": 120,
-        "mild": 120,
-        "significant": 120,
-        "duplicate-shard": 120,
-        "noisy-labels": 120,
-        "scaled-gradient": 120,
-        "nan": 60,
-    }
+    assert len(results) == 7
+    assert {result["steps"] for result in results.values()} == {100}
 
 
 def test_strict_raises_no_alert(results):
@@ -85,5 +78,5 @@ def test_outlier_names_its_rank_and_no_other(results, scenario, rank):
 def test_nan_names_rank_and_step(results):
     raised = results["nan"]["alerts"]
     assert [(a["kind"], a["ranks"]) for a in raised] == [("NonFinite", [2])]
-    assert int(raised[0]["firstStep"]) == 30
-    assert "2" in raised[0]["evidence"] and "30" in raised[0]["evidence"]
+    assert int(raised[0]["firstStep"]) == 50
+    assert "Rank 2" in raised[0]["evidence"] and "step 50" in raised[0]["evidence"]
