@@ -6,21 +6,24 @@
 #include "daemon/ingest/outbox.h"
 #include "daemon/ingest/session.h"
 #include "grpcpp/grpcpp.h"
+#include "grpcpp/support/proto_buffer_reader.h"
 #include "muster/v1/telemetry.grpc.pb.h"
 
 namespace muster::ingest {
 namespace {
 
-// One stream. gRPC calls the On… methods; it deletes itself in OnDone, which
-// comes after Finish and all that was started. Finish is called once: by the
-// reader when it closes the outbox, or by the writer that had the turn then.
+// One stream, as bytes, so that what is no message can be counted. gRPC calls
+// the On… methods; it deletes itself in OnDone, which comes after Finish and
+// all that was started. Finish is called once: by the reader when it closes the
+// outbox, or by the writer that had the turn then.
 class Stream
-    : public grpc::ServerBidiReactor<v1::ClientMessage, v1::ServerMessage> {
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   Stream(const Limits& limits, runs::Registry& registry,
          runs::DaemonCounters& counters)
       : reader_(std::make_shared<Reader>(this)),
         outbox_(std::make_shared<Outbox>([this] { WriteNext(); })),
+        counters_(counters),
         session_(limits, registry, counters, outbox_) {
     StartRead(&incoming_);
   }
@@ -30,8 +33,16 @@ class Stream
       End();
       return;
     }
-    const std::shared_ptr<runs::Run> full = session_.Take(incoming_);
-    incoming_.Clear();
+    v1::ClientMessage message;
+    grpc::ProtoBufferReader bytes(&incoming_);
+    if (!bytes.status().ok() || !message.ParseFromZeroCopyStream(&bytes)) {
+      counters_.CountRejected(ReasonLabel(v1::MALFORMED));
+      status_ = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                             "not a muster.v1.ClientMessage");
+      End();
+      return;
+    }
+    const std::shared_ptr<runs::Run> full = session_.Take(message);
     if (full == nullptr) {
       StartRead(&incoming_);
       return;
@@ -84,34 +95,40 @@ class Stream
 
   void End() {
     session_.Close();
-    if (outbox_->Close()) Finish(grpc::Status::OK);
+    if (outbox_->Close()) Finish(status_);
   }
 
   // Called with the writer's turn.
   void WriteNext() {
     Outbox::Taken taken = outbox_->Take();
     if (taken.message) {
-      outgoing_ = *std::move(taken.message);
+      outgoing_.Clear();
+      bool own_buffer = false;
+      grpc::SerializationTraits<v1::ServerMessage>::Serialize(
+          *taken.message, &outgoing_, &own_buffer);
       StartWrite(&outgoing_);
     } else if (taken.closed) {
-      Finish(grpc::Status::OK);
+      Finish(status_);
     }
   }
 
   const std::shared_ptr<Reader> reader_;
   const std::shared_ptr<Outbox> outbox_;
+  runs::DaemonCounters& counters_;
   Session session_;
-  v1::ClientMessage incoming_;
-  v1::ServerMessage outgoing_;
+  grpc::Status status_;  // written by the reader, before it closes the outbox
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
 };
 
-class TelemetryService : public v1::Telemetry::CallbackService {
+class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
+                             v1::Telemetry::Service> {
  public:
   TelemetryService(const Limits& limits, runs::Registry& registry,
                    runs::DaemonCounters& counters)
       : limits_(limits), registry_(registry), counters_(counters) {}
 
-  grpc::ServerBidiReactor<v1::ClientMessage, v1::ServerMessage>* Stream(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
     return new ingest::Stream(limits_, registry_, counters_);
   }
@@ -127,6 +144,8 @@ class TelemetryService : public v1::Telemetry::CallbackService {
 std::unique_ptr<grpc::Service> MakeTelemetryService(
     const Limits& limits, runs::Registry& registry,
     runs::DaemonCounters& counters) {
+  // A sender's invalid bytes are counted; they are no news for our log.
+  google::protobuf::SetLogHandler(nullptr);
   return std::make_unique<TelemetryService>(limits, registry, counters);
 }
 

@@ -241,6 +241,7 @@ TEST_F(ServerTest, BytesThatAreNoMessageEndOnlyTheirStream) {
   stream->Finish(&status, nullptr);
   EXPECT_TRUE(wait());
   queue.Shutdown();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 
   good.Acknowledged(MakeReport(1, 0), 1);
 }

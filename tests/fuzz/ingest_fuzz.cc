@@ -10,6 +10,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace muster;
+  google::protobuf::SetLogHandler(nullptr);
   testing::FakeClock clock;
   runs::DaemonCounters counters;
   runs::Registry registry(

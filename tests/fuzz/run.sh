@@ -14,7 +14,7 @@ for fuzzer in "$build"/tests/fuzz/*_fuzz; do
   work=$(mktemp -d)
   echo "fuzz: $name for ${seconds} s"
   "$fuzzer" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
-    -artifact_prefix="$build/$name-" "$work" "$here/corpus/$name" 2>&1 | grep -E 'stat::number_of_executed_units|ERROR|SUMMARY|DONE' || true
+    -artifact_prefix="$build/$name-" "$work" "$here/corpus/$name" 2>&1 | grep -E 'stat::number_of_executed_units|ERROR:|SUMMARY' || true
   status=${PIPESTATUS[0]}
   rm -rf "$work"
   [ "$status" -eq 0 ] || { echo "fuzz: $name failed ($status); input in $build/$name-*" >&2; exit 1; }
