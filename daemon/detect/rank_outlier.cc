@@ -80,8 +80,9 @@ void RankOutlier::JudgeOrders(Metric metric,
   }
   std::sort(reference_.begin(), reference_.end());
   state.scale = state.spread.Pooled();
+  state.history = state.spread.pushed();
   state.margin = std::max(options_.margin * state.scale, state.floor);
-  if (state.spread.pushed() >= static_cast<uint64_t>(options_.warmup_frames)) {
+  if (state.history >= static_cast<uint64_t>(options_.warmup_frames)) {
     bets_.Prepare(reference_.size() + 1);
     for (const RankValue& value : values_) Bet(metric, value);
   }
@@ -208,7 +209,7 @@ void RankOutlier::JudgeGross(Metric metric,
   if (metric == Metric::kDirection) return;
   MetricState& state = metrics_[static_cast<size_t>(metric)];
   double scale = state.scale;
-  uint64_t history = state.spread.pushed();
+  uint64_t history = state.history;
   if (metric == Metric::kLoss) {
     LogLosses(measures, world_size_, values_);
     reference_.clear();

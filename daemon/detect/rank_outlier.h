@@ -48,7 +48,9 @@ class RankOutlier : public Detector {
     SpreadHistory spread;      // of the comparable values
     SpreadHistory log_spread;  // of log losses; used by the loss only
     double floor;
-    double scale = 0;   // pooled spread of the frames before this one
+    // Of the frames before this one: pooled spread, number of spreads.
+    double scale = 0;
+    uint64_t history = 0;
     double margin = 0;  // in the metric's unit
   };
   // For evidence: on which side of the others' median the newest 64 values

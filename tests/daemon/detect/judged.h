@@ -37,6 +37,15 @@ inline std::vector<Finding> Judge(Detector& detector,
   return findings;
 }
 
+// For detectors that look at the reports only.
+inline std::vector<Finding> Judge(Detector& detector,
+                                  const frames::Frame& frame) {
+  const consistency::Measures none;
+  std::vector<Finding> findings;
+  detector.OnFrame({frame, none}, findings);
+  return findings;
+}
+
 inline std::vector<Finding> Take(Detector& detector,
                                  const frames::Event& event) {
   std::vector<Finding> findings;
@@ -49,6 +58,8 @@ inline uint64_t CountRaises(const std::vector<Finding>& findings) {
       findings.begin(), findings.end(),
       [](const Finding& finding) { return finding.phase == Phase::kRaise; });
 }
+
+using Ranks = std::vector<uint32_t>;
 
 }  // namespace muster::detect
 
