@@ -28,7 +28,8 @@ typedef enum muster_status {
 typedef enum muster_data_type {
   MUSTER_FLOAT32 = 0,
   MUSTER_FLOAT16 = 1,
-  MUSTER_BFLOAT16 = 2
+  MUSTER_BFLOAT16 = 2,
+  MUSTER_DATA_TYPE_RESERVED = 0x7FFFFFFF /* so that any int may be passed */
 } muster_data_type;
 
 /* Zero-initialise, set struct_size = sizeof(muster_options), then what you
