@@ -23,7 +23,7 @@ namespace muster {
 
 // A value that all ranks should share, compared as text.
 struct Fact {
-  std::string value;     // ≤ 256 bytes
+  std::string value;        // ≤ 256 bytes
   bool shown_only = false;  // displayed, need not agree (seeds of generators)
 };
 // By name; ≤ 64 entries, names of 1 … 64 bytes.
