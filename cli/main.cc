@@ -1,0 +1,158 @@
+// muster: asks a running musterd, for people and scripts.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "cli/format.h"
+#include "cli/options.h"
+#include "cli/query_client.h"
+
+namespace muster::cli {
+namespace {
+
+enum ExitCode { kFine = 0, kNotHealthy = 1, kWrongUsage = 2, kUnreachable = 3 };
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "muster: %s\n", std::string(status.message()).c_str());
+  return absl::IsUnavailable(status) ? kUnreachable : kWrongUsage;
+}
+
+// A full disk or a closed pipe is not a fine answer.
+int Print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fflush(stdout) == 0) return kFine;
+  std::perror("muster: cannot write");
+  return kNotHealthy;
+}
+
+Style TerminalStyle() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const bool wanted = no_colour == nullptr || *no_colour == '\0';
+  return {wanted && ::isatty(STDOUT_FILENO) == 1, absl::Now()};
+}
+
+// The run that was named, or the only one there is.
+absl::StatusOr<v1::Run> ChooseRun(const v1::ListRunsResponse& runs,
+                                  const std::string& name) {
+  std::vector<std::string> names;
+  for (const v1::Run& run : runs.runs()) {
+    if (run.run() == name) return run;
+    names.push_back(run.run());
+  }
+  if (!name.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no run '", name, "'; musterd follows: ",
+                     names.empty() ? "none" : absl::StrJoin(names, ", ")));
+  }
+  if (runs.runs_size() == 1) return runs.runs(0);
+  if (names.empty()) return absl::NotFoundError("musterd follows no run");
+  return absl::InvalidArgumentError(
+      absl::StrCat("name one of the runs: ", absl::StrJoin(names, ", ")));
+}
+
+int Status(const Options& options, QueryClient& client) {
+  auto runs = client.ListRuns();
+  if (!runs.ok()) return Fail(runs.status());
+  v1::ListAlertsRequest request;
+  request.set_run(options.run);
+  request.set_firing_only(true);
+  if (!options.run.empty()) {
+    const auto run = ChooseRun(*runs, options.run);
+    if (!run.ok()) return Fail(run.status());
+    runs->clear_runs();
+    *runs->add_runs() = *run;
+  }
+  const auto alerts = client.ListAlerts(request);
+  if (!alerts.ok()) return Fail(alerts.status());
+  const int printed =
+      Print(options.json ? FormatStatusJson(*runs, *alerts)
+                         : FormatStatus(*runs, *alerts, TerminalStyle()));
+  const bool healthy =
+      std::all_of(runs->runs().begin(), runs->runs().end(), IsHealthy);
+  return options.exit_code && !healthy ? kNotHealthy : printed;
+}
+
+int Runs(const Options& options, QueryClient& client) {
+  auto runs = client.ListRuns();
+  if (!runs.ok()) return Fail(runs.status());
+  if (!options.run.empty()) {
+    const auto run = ChooseRun(*runs, options.run);
+    if (!run.ok()) return Fail(run.status());
+    runs->clear_runs();
+    *runs->add_runs() = *run;
+  }
+  return Print(options.json ? FormatJson(*runs)
+                            : FormatRuns(*runs, TerminalStyle()));
+}
+
+int Ranks(const Options& options, QueryClient& client) {
+  const auto runs = client.ListRuns();
+  if (!runs.ok()) return Fail(runs.status());
+  const auto run = ChooseRun(*runs, options.run);
+  if (!run.ok()) return Fail(run.status());
+  v1::ListRanksRequest request;
+  request.set_run(run->run());
+  const auto ranks = client.ListRanks(request);
+  if (!ranks.ok()) return Fail(ranks.status());
+  return Print(options.json ? FormatJson(*ranks)
+                            : FormatRanks(*run, *ranks, TerminalStyle()));
+}
+
+int Steps(const Options& options, QueryClient& client) {
+  const auto runs = client.ListRuns();
+  if (!runs.ok()) return Fail(runs.status());
+  const auto run = ChooseRun(*runs, options.run);
+  if (!run.ok()) return Fail(run.status());
+  v1::ListStepsRequest request;
+  request.set_run(run->run());
+  if (options.from) request.set_from(*options.from);
+  if (options.to) request.set_to(*options.to);
+  request.set_limit(options.limit);
+  request.set_with_ranks(options.json);
+  const auto steps = client.ListSteps(request);
+  if (!steps.ok()) return Fail(steps.status());
+  return Print(options.json ? FormatJson(*steps)
+                            : FormatSteps(*run, *steps, TerminalStyle()));
+}
+
+int Alerts(const Options& options, QueryClient& client) {
+  v1::ListAlertsRequest request;
+  request.set_run(options.run);
+  request.set_firing_only(options.firing_only);
+  const auto alerts = client.ListAlerts(request);
+  if (!alerts.ok()) return Fail(alerts.status());
+  return Print(options.json ? FormatJson(*alerts)
+                            : FormatAlerts(*alerts, TerminalStyle()));
+}
+
+int Main(int argc, char** argv) {
+  const auto options = ParseOptions(argc, argv, std::getenv);
+  if (!options.ok()) return Fail(options.status());
+  if (options->output) return Print(*options->output);
+  QueryClient client(options->address);
+  switch (options->verb) {
+    case Verb::kStatus:
+      return Status(*options, client);
+    case Verb::kRuns:
+      return Runs(*options, client);
+    case Verb::kRanks:
+      return Ranks(*options, client);
+    case Verb::kSteps:
+      return Steps(*options, client);
+    case Verb::kAlerts:
+      return Alerts(*options, client);
+  }
+  return kWrongUsage;
+}
+
+}  // namespace
+}  // namespace muster::cli
+
+int main(int argc, char** argv) { return muster::cli::Main(argc, argv); }

@@ -1,0 +1,98 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_cat.h"
+
+namespace muster::cli {
+namespace {
+
+constexpr char kDefaultAddress[] = "127.0.0.1:7600";
+
+// What follows the flags in --help.
+constexpr char kFooter[] =
+    "RUN may be left out where the daemon follows exactly one run.\n"
+    "Exit codes: 0 fine; 1 not healthy (status --exit-code); 2 wrong usage;\n"
+    "3 the daemon cannot be reached.\n"
+    "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
+
+void AddVerbs(CLI::App& app, Options& options) {
+  const auto add = [&](const char* name, const char* help, Verb verb) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->add_option("RUN", options.run, "run id");
+    command->callback([&options, verb] { options.verb = verb; });
+    return command;
+  };
+  add("status", "whether the ranks agree, of all runs or of one", Verb::kStatus)
+      ->add_flag("--exit-code", options.exit_code,
+                 "exit with 1 if a run is not healthy");
+  add("runs", "the runs that the daemon follows, with their attempts",
+      Verb::kRuns);
+  add("ranks", "each rank of a run", Verb::kRanks);
+  CLI::App* steps =
+      add("steps", "the newest judged steps of a run", Verb::kSteps);
+  steps->add_option("--from", options.from, "first step")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("STEP");
+  steps->add_option("--to", options.to, "last step")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("STEP");
+  steps->add_option("--limit", options.limit, "at most so many, the newest")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->type_name("COUNT");
+  add("alerts", "alerts of all runs or of one, firing ones first",
+      Verb::kAlerts)
+      ->add_flag("--firing", options.firing_only, "only those that fire");
+}
+
+}  // namespace
+
+absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
+                                     const EnvironmentLookup& environment) {
+  Options options;
+  const char* address = environment("MUSTER_ADDRESS");
+  options.address =
+      address != nullptr && *address != '\0' ? address : kDefaultAddress;
+  bool version = false;
+  CLI::App app("Asks musterd how well the ranks of training runs agree.",
+               "muster");
+  app.add_option("--address", options.address, "musterd's gRPC address")
+      ->capture_default_str()
+      ->type_name("HOST:PORT");
+  app.add_flag("--json", options.json, "print JSON instead of tables");
+  app.add_flag("--version", version, "print the version and exit");
+  app.footer(kFooter);
+  // Lets --json and --address stand behind the verb too.
+  app.fallthrough();
+  AddVerbs(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    CLI::App* shown = &app;
+    for (CLI::App* verb : app.get_subcommands()) shown = verb;
+    options.output = shown->help();
+    return options;
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(error.what(), " (see muster --help)"));
+  }
+  if (version) {
+    options.output = absl::StrCat("muster ", MUSTER_VERSION, "\n");
+    return options;
+  }
+  const size_t verbs = app.get_subcommands().size();
+  if (verbs != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
+                     ": status, runs, ranks, steps or alerts"
+                     " (see muster --help)"));
+  }
+  if (options.from && options.to && *options.from > *options.to) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--from is ", *options.from, "; allowed: at most --to, ", *options.to));
+  }
+  return options;
+}
+
+}  // namespace muster::cli

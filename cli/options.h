@@ -1,0 +1,45 @@
+// What the `muster` command was asked.
+#ifndef MUSTER_CLI_OPTIONS_H_
+#define MUSTER_CLI_OPTIONS_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace muster::cli {
+
+enum class Verb { kStatus, kRuns, kRanks, kSteps, kAlerts };
+
+struct Options {
+  // Set for --help and --version: print this and exit with 0.
+  std::optional<std::string> output;
+
+  Verb verb = Verb::kStatus;
+  // HOST:PORT or unix:PATH of the daemon.
+  std::string address;
+  bool json = false;
+  // Run id; empty where none was given.
+  std::string run;
+  // status: the exit code tells whether all is well.
+  bool exit_code = false;
+  // alerts: only those that fire.
+  bool firing_only = false;
+  // steps: from … to, both included, at most `limit` of the newest.
+  std::optional<uint64_t> from;
+  std::optional<uint64_t> to;
+  uint32_t limit = 20;
+};
+
+using EnvironmentLookup = std::function<const char*(const char* name)>;
+
+// Flags beat MUSTER_ADDRESS, which beats 127.0.0.1:7600. An error is one line
+// about wrong usage.
+absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
+                                     const EnvironmentLookup& environment);
+
+}  // namespace muster::cli
+
+#endif  // MUSTER_CLI_OPTIONS_H_

@@ -1,0 +1,78 @@
+#include "cli/query_client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "muster/v1/query.grpc.pb.h"
+
+namespace muster::cli {
+namespace {
+
+constexpr std::chrono::seconds kTimeout{5};
+
+}  // namespace
+
+struct QueryClient::Channel {
+  std::string address;
+  std::unique_ptr<v1::Query::Stub> stub;
+
+  // Calls one method of the stub.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Ask(
+      grpc::Status (v1::Query::Stub::*method)(grpc::ClientContext*,
+                                              const Request&, Response*),
+      const Request& request) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+    Response response;
+    const grpc::Status status = ((*stub).*method)(&context, request, &response);
+    switch (status.error_code()) {
+      case grpc::StatusCode::OK:
+        return response;
+      case grpc::StatusCode::NOT_FOUND:
+        return absl::NotFoundError(status.error_message());
+      case grpc::StatusCode::INVALID_ARGUMENT:
+        return absl::InvalidArgumentError(status.error_message());
+      default:
+        return absl::UnavailableError(absl::StrCat("no answer from musterd at ",
+                                                   address, ": ",
+                                                   status.error_message()));
+    }
+  }
+};
+
+QueryClient::QueryClient(const std::string& address)
+    : channel_(std::make_unique<Channel>()) {
+  grpc::ChannelArguments arguments;
+  // Steps of large runs exceed the default of 4 MiB.
+  arguments.SetMaxReceiveMessageSize(-1);
+  channel_->address = address;
+  channel_->stub = v1::Query::NewStub(grpc::CreateCustomChannel(
+      address, grpc::InsecureChannelCredentials(), arguments));
+}
+
+QueryClient::~QueryClient() = default;
+
+absl::StatusOr<v1::ListRunsResponse> QueryClient::ListRuns() {
+  return channel_->Ask(&v1::Query::Stub::ListRuns, v1::ListRunsRequest());
+}
+
+absl::StatusOr<v1::ListRanksResponse> QueryClient::ListRanks(
+    const v1::ListRanksRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::ListRanks, request);
+}
+
+absl::StatusOr<v1::ListStepsResponse> QueryClient::ListSteps(
+    const v1::ListStepsRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::ListSteps, request);
+}
+
+absl::StatusOr<v1::ListAlertsResponse> QueryClient::ListAlerts(
+    const v1::ListAlertsRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::ListAlerts, request);
+}
+
+}  // namespace muster::cli
