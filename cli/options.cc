@@ -69,9 +69,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    CLI::App* shown = &app;
-    for (CLI::App* verb : app.get_subcommands()) shown = verb;
-    options.output = shown->help();
+    const auto verbs = app.get_subcommands();
+    options.output = verbs.empty() ? app.help() : verbs[0]->help("muster");
     return options;
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(

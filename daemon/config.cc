@@ -131,6 +131,11 @@ absl::Status ApplyYaml(const std::string& yaml, const std::string& name,
     return absl::InvalidArgumentError(absl::StrCat(
         name, ":", error.mark.line + 1, ": not valid YAML: ", error.msg));
   }
+  // Fields that are good by themselves may contradict each other.
+  const std::string error = detect::Validate(changed.detect);
+  if (!error.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": detect.", error));
+  }
   config = changed;
   return absl::OkStatus();
 }

@@ -224,6 +224,16 @@ void AppendFrames(std::vector<ConfigField>& fields) {
       "frames.max_newer", "A frame is closed when so many newer ones are open.",
       MUSTER_MEMBER(frames.max_newer_frames), 1, 4096));
   fields.push_back(Duration(
+      "frames.overflow_after",
+      "It is not closed for that reason earlier than this after its first "
+      "report.",
+      MUSTER_MEMBER(frames.overflow_after), absl::ZeroDuration(),
+      absl::Hours(24)));
+  fields.push_back(
+      Integer("frames.max_open_bytes",
+              "Memory of a run's open frames above which it is closed at once.",
+              MUSTER_MEMBER(frames.max_open_bytes), 1 << 20, int64_t{1} << 36));
+  fields.push_back(Duration(
       "frames.contested_after",
       "How long a superseded process may go on sending before it is news.",
       MUSTER_MEMBER(frames.contested_after), absl::ZeroDuration(),
@@ -252,7 +262,7 @@ void AppendRankOutlier(std::vector<ConfigField>& fields) {
                           2));
   fields.push_back(Integer("detect.rank_outlier.spread_frames",
                            "Frames whose spread is pooled for the margin.",
-                           MUSTER_MEMBER(detect.rank_outlier.spread_frames), 1,
+                           MUSTER_MEMBER(detect.rank_outlier.spread_frames), 8,
                            65536));
   fields.push_back(Integer("detect.rank_outlier.warmup_frames",
                            "Frames of history before ranks are compared.",
@@ -271,20 +281,20 @@ void AppendRankOutlier(std::vector<ConfigField>& fields) {
 void AppendDetect(std::vector<ConfigField>& fields) {
   fields.push_back(Integer("detect.duplicate_frames",
                            "Consecutive frames in which ranks look identical.",
-                           MUSTER_MEMBER(detect.duplicate_frames), 1, 65536));
+                           MUSTER_MEMBER(detect.duplicate_frames), 1, 1000));
   fields.push_back(
       Integer("detect.scaler_overflow_steps",
               "Consecutive non-finite steps that are news under a loss scaler.",
-              MUSTER_MEMBER(detect.scaler_overflow_steps), 1, 65536));
+              MUSTER_MEMBER(detect.scaler_overflow_steps), 1, 1000000));
   fields.push_back(
       Duration("detect.rank_missing_after",
                "A rank is missing when others went on for so long without it.",
                MUSTER_MEMBER(detect.rank_missing_after), absl::Milliseconds(10),
-               absl::Hours(24 * 7)));
+               absl::Hours(24)));
   fields.push_back(
       Duration("detect.world_size_after",
                "Live sources may disagree on the world size for so long.",
-               MUSTER_MEMBER(detect.world_size_after), absl::ZeroDuration(),
+               MUSTER_MEMBER(detect.world_size_after), absl::Milliseconds(10),
                absl::Hours(24)));
 }
 

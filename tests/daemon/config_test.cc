@@ -87,7 +87,8 @@ TEST_F(ConfigTest, UnknownKeysListTheirNeighbours) {
   EXPECT_THAT(top, HasSubstr("limits, frames, detect, alerts"));
   EXPECT_EQ(ErrorOf("frames:\n  timeout: 3s\n  time: 3s\n"),
             "musterd.yaml:3: key 'frames.time': no such key; allowed here: "
-            "timeout, max_newer, contested_after");
+            "timeout, max_newer, overflow_after, max_open_bytes, "
+            "contested_after");
   // A prefix of a key's name is not its section.
   EXPECT_THAT(ErrorOf("lim:\n  max_runs: 1\n"), HasSubstr("no such key"));
 }
@@ -117,6 +118,34 @@ TEST_F(ConfigTest, WrongTypesAreErrors) {
               HasSubstr("musterd.yaml:3: key 'data_dir': given twice"));
   EXPECT_THAT(ErrorOf("a: b\n---\nc: d\n"), HasSubstr("only one YAML"));
   EXPECT_THAT(ErrorOf("limits: {\n"), HasSubstr("not valid YAML"));
+}
+
+TEST_F(ConfigTest, FieldsThatContradictEachOtherAreErrors) {
+  EXPECT_THAT(ErrorOf("detect: {rank_outlier: {warmup_frames: 300}}\n"),
+              StartsWith("musterd.yaml: detect.rank_outlier.warmup_frames"));
+}
+
+TEST_F(ConfigTest, WhatTheTableAllowsTheDetectorsAllow) {
+  // At the ends of each range, which "allowed" states last: "…, MIN … MAX".
+  int checked = 0;
+  for (const ConfigField& field : ConfigFields()) {
+    if (!field.key.starts_with("detect.")) continue;
+    const size_t between = field.allowed.rfind(" … ");
+    const size_t comma = field.allowed.rfind(", ", between);
+    ASSERT_NE(between, std::string::npos) << field.key;
+    for (const std::string& end :
+         {field.allowed.substr(comma + 2, between - comma - 2),
+          field.allowed.substr(between + std::string(" … ").size())}) {
+      Config config;
+      // Not the contradiction of the test above.
+      config.detect.rank_outlier.warmup_frames = 1;
+      config.detect.rank_outlier.spread_frames = 65536;
+      EXPECT_TRUE(field.set(end, config)) << field.key << " " << end;
+      EXPECT_EQ(detect::Validate(config.detect), "") << field.key;
+      ++checked;
+    }
+  }
+  EXPECT_GE(checked, 26);
 }
 
 TEST_F(ConfigTest, AddressesAreChecked) {
@@ -161,7 +190,7 @@ TEST_F(ConfigTest, PrintedConfigurationReadsBackToItself) {
   EXPECT_EQ(again.keep_ended, absl::ZeroDuration());
 }
 
-TEST_F(ConfigTest, EveryFieldTakesItsOwnDefaultAndHasAUniqueKey) {
+TEST_F(ConfigTest, KeysAreUniqueAndExplained) {
   std::set<std::string> keys;
   for (const ConfigField& field : ConfigFields()) {
     EXPECT_TRUE(keys.insert(field.key).second) << field.key;
