@@ -38,8 +38,11 @@ void Write(const Reply& reply, httplib::Response& response) {
 // matches paths by recursive regular expressions).
 class Engine : public httplib::Server {
  public:
-  explicit Engine(const Source& source) {
+  Engine(const Source& source, absl::Duration keep_alive) {
     set_payload_max_length(kMaxBodyBytes);
+    // What the header Keep-Alive says.
+    set_keep_alive_max_count(kMaxRequestsPerConnection);
+    set_keep_alive_timeout(absl::ToInt64Seconds(keep_alive));
     set_pre_routing_handler([&source](const httplib::Request& request,
                                       httplib::Response& response) {
       if (!IsRead(request.method)) return HandlerResponse::Unhandled;
@@ -88,7 +91,7 @@ class HttpServer::Impl {
         source_(std::move(source)),
         port_(BoundPort(listener)),
         listener_(std::move(listener)),
-        engine_(source_),
+        engine_(source_, options_.keep_alive),
         queue_(options_.max_threads),
         acceptor_([this] { AcceptAll(); }) {}
 
