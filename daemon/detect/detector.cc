@@ -1,7 +1,5 @@
 #include "daemon/detect/detector.h"
 
-#include <cmath>
-
 #include "absl/strings/str_format.h"
 #include "daemon/detect/duplicate_shard.h"
 #include "daemon/detect/fact_mismatch.h"

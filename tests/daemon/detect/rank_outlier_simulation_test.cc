@@ -28,8 +28,10 @@ namespace {
 // Sanitizers cost a factor of ten and more; their build runs a twentieth.
 #ifdef MUSTER_SLOW_BUILD
 constexpr uint64_t kReduction = 20;
+constexpr uint64_t kDelayRuns = 61;
 #else
 constexpr uint64_t kReduction = 1;
+constexpr uint64_t kDelayRuns = 301;
 #endif
 
 constexpr uint32_t kRanks = 8;
@@ -159,12 +161,13 @@ TEST_P(RankOutlierSimulationTest, DefaultsAreSilentOnHealthyRanks) {
 }
 
 // Frames from the first shifted one to the raise, both counted, after 300
-// healthy frames; median of 301 runs. A raise before the shift fails.
+// healthy frames; median of 301 runs
+// (61 under sanitizers). A raise before the shift fails.
 double MedianDelay(Distribution distribution, double shift, double margin) {
   RankOutlierOptions options;
   options.margin = margin;
   std::vector<uint64_t> delays;
-  for (uint64_t seed = 0; seed < 301; ++seed) {
+  for (uint64_t seed = 0; seed < kDelayRuns; ++seed) {
     RankOutlier detector(options);
     SimulatedRun run(distribution, 1000 + seed);
     for (int i = 0; i < 300; ++i) {
@@ -182,8 +185,9 @@ double MedianDelay(Distribution distribution, double shift, double margin) {
     }
     delays.push_back(delay);
   }
-  std::nth_element(delays.begin(), delays.begin() + 150, delays.end());
-  const auto median = static_cast<double>(delays[150]);
+  std::nth_element(delays.begin(), delays.begin() + kDelayRuns / 2,
+                   delays.end());
+  const auto median = static_cast<double>(delays[kDelayRuns / 2]);
   std::printf("%s, %g standard deviations, margin %g: median delay %g\n",
               Name(distribution), shift, margin, median);
   return median;
