@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -221,6 +222,29 @@ TEST(GrpcTransportTest, DeliversOverTls) {
   client->Stop();
   unsetenv("MUSTER_CA_FILE");
   EXPECT_EQ(client->GetStats().acknowledged, 3u);
+}
+
+TEST(GrpcTransportTest, AForkedChildLeavesTheStreamAlone) {
+  LiteServer server("127.0.0.1:0");
+  const std::unique_ptr<Client> client = Start(server.address());
+  MakeSteps(*client, 1, 1);
+  ASSERT_TRUE(server.WaitFor(
+      [](const Record& record) { return record.steps().size() == 1; }));
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(10);  // a hang ends the child by a signal
+    MakeSteps(*client, 100, 101);
+    client->Stop();
+    _exit(client->GetStats().made == 0 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  MakeSteps(*client, 2, 2);
+  client->Stop();
+  EXPECT_EQ(client->GetStats().acknowledged, 2u);
+  EXPECT_EQ(client->GetStats().reconnects, 0u);
 }
 
 TEST(GrpcTransportTest, ManyClientsStartAndStopInOneProcess) {
