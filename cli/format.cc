@@ -152,6 +152,9 @@ std::string RunVerdict(const v1::Run& run, const Style& style) {
       absl::StrAppend(&line, "; step ", step.step(), " was judged ",
                       Age(run.newest_unix_nanos(), style), " ago");
     }
+  } else if (run.state() == v1::ENDED && run.has_newest()) {
+    // What was wrong while it ran is resolved by now: "agree" would hide it.
+    absl::StrAppend(&line, "ended at step ", step.step());
   } else if (!run.has_newest()) {
     absl::StrAppend(&line, run.ranks_connected(), " of ", run.world_size(),
                     " ranks are connected, no step is judged yet");
@@ -163,7 +166,6 @@ std::string RunVerdict(const v1::Run& run, const Style& style) {
     absl::StrAppend(&line, step.ranks_reporting(), " of ",
                     step.ranks_expected(), " ranks agree at step ",
                     step.step());
-    if (run.state() == v1::ENDED) line += ", the run has ended";
   }
   return Coloured(Printable(line), colour, style.colour);
 }
@@ -175,12 +177,22 @@ std::string FormatStatus(const v1::ListRunsResponse& runs,
   std::string out;
   for (const v1::Run& run : runs.runs()) {
     bool explained = false;
+    uint64_t over = 0;
     for (const v1::Alert& alert : alerts.alerts()) {
       if (alert.run() != run.run()) continue;
-      absl::StrAppend(&out, AlertVerdict(alert, style), "\n");
-      explained = true;
+      if (alert.state() == v1::FIRING) {
+        absl::StrAppend(&out, AlertVerdict(alert, style), "\n");
+        explained = true;
+      } else if (alert.fired_unix_nanos() > 0) {
+        ++over;
+      }
     }
-    if (!explained) absl::StrAppend(&out, RunVerdict(run, style), "\n");
+    if (explained) continue;
+    out += RunVerdict(run, style);
+    if (over > 0) {
+      absl::StrAppend(&out, "; ", Count(over, "alert"), " fired before");
+    }
+    out += "\n";
   }
   return absl::StrCat(out, "\n", RunsTable(runs, style));
 }
@@ -235,7 +247,10 @@ std::string FormatRanks(const v1::Run& run, const v1::ListRanksResponse& ranks,
     table.AddRow({absl::StrCat(rank.rank()), RankState(rank), rank.host(),
                   absl::StrCat(rank.pid()),
                   rank.has_last_step() ? absl::StrCat(rank.last_step()) : "-",
-                  absl::StrCat(rank.lag_steps()), MUSTER_NUMBER(values, loss),
+                  rank.has_last_step() && !rank.departed()
+                      ? absl::StrCat(rank.lag_steps())
+                      : "-",
+                  MUSTER_NUMBER(values, loss),
                   MUSTER_NUMBER(values, gradient_norm),
                   MUSTER_NUMBER(values, gradient_cosine),
                   MUSTER_NUMBER(values, divergence),

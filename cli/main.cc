@@ -62,7 +62,7 @@ int Status(const Options& options, QueryClient& client) {
   if (!runs.ok()) return Fail(runs.status());
   v1::ListAlertsRequest request;
   request.set_run(options.run);
-  request.set_firing_only(true);
+  request.set_firing_only(options.json);
   if (!options.run.empty()) {
     const auto run = ChooseRun(*runs, options.run);
     if (!run.ok()) return Fail(run.status());

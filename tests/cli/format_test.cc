@@ -70,8 +70,7 @@ TEST(FormatTest, VerdictSaysWhetherRanksAgree) {
 
   run.set_state(v1::ENDED);
   EXPECT_TRUE(IsHealthy(run));
-  EXPECT_EQ(RunVerdict(run, kPlain),
-            "run-7: 8 of 8 ranks agree at step 412, the run has ended");
+  EXPECT_EQ(RunVerdict(run, kPlain), "run-7: ended at step 412");
   run.set_state(v1::SILENT);
   EXPECT_FALSE(IsHealthy(run));
   EXPECT_EQ(RunVerdict(run, kPlain),
@@ -109,6 +108,19 @@ TEST(FormatTest, StatusPutsTheVerdictFirst) {
               StartsWith("run-7: RankOutlier: ranks 0-2,5, loss, since step "
                          "400: Their losses are above the others'.\n\n"));
   EXPECT_EQ(FormatStatus({}, {}, kPlain), "no runs\n");
+}
+
+TEST(FormatTest, StatusRemembersAlertsThatAreOver) {
+  v1::Run run = GoodRun();
+  run.set_state(v1::ENDED);
+  auto alerts = OneAlert();
+  alerts.mutable_alerts(0)->set_state(v1::RESOLVED);
+  alerts.mutable_alerts(0)->set_fired_unix_nanos(1);
+  // One that never came to fire does not count.
+  *alerts.add_alerts() = alerts.alerts(0);
+  alerts.mutable_alerts(1)->set_fired_unix_nanos(0);
+  EXPECT_THAT(FormatStatus(RunsOf(run), alerts, kPlain),
+              StartsWith("run-7: ended at step 412; 1 alert fired before\n"));
 }
 
 TEST(FormatTest, AlertsThatTheLossHidesSaySo) {
@@ -149,9 +161,9 @@ TEST(FormatTest, RanksShowStateAndAbsentValues) {
             "DIVERGENCE  NONFINITE  DROPPED\n"
             "   0  connected  node?-0   77   412    0   2.5     -       -  "
             "         -          0        0\n"
-            "   1  lost                  0     -    0     -     -       -  "
+            "   1  lost                  0     -    -     -     -       -  "
             "         -          0        0\n"
-            "   2  left                  0     -    0     -     -       -  "
+            "   2  left                  0     -    -     -     -       -  "
             "         -          0        0\n");
 }
 
