@@ -202,9 +202,10 @@ TEST_P(RankOutlierSimulationTest, DelaysWithoutMargin) {
   EXPECT_LE(MedianDelay(GetParam(), 1, 0), 100);
 }
 
+// The margin takes a quarter of a deviation off the shift: some frames more.
 TEST_P(RankOutlierSimulationTest, DelaysWithDefaultMargin) {
   EXPECT_LE(MedianDelay(GetParam(), 2, 0.25), 30);
-  EXPECT_LE(MedianDelay(GetParam(), 4, 0.25), 12);
+  EXPECT_LE(MedianDelay(GetParam(), 4, 0.25), 14);
 }
 
 // One bad rank for 5,000 frames, ten times, with and without margin. Without,
