@@ -146,6 +146,7 @@ std::unique_ptr<grpc::Service> MakeTelemetryService(
     runs::DaemonCounters& counters) {
   // A sender's invalid bytes are counted; they are no news for our log.
   google::protobuf::SetLogHandler(nullptr);
+  for (const std::string& reason : ReasonLabels()) counters.Declare(reason);
   return std::make_unique<TelemetryService>(limits, registry, counters);
 }
 

@@ -232,4 +232,13 @@ std::string ReasonLabel(v1::RefusalReason reason) {
   return absl::AsciiStrToLower(v1::RefusalReason_Name(reason));
 }
 
+std::vector<std::string> ReasonLabels() {
+  std::vector<std::string> labels;
+  for (int value = v1::REFUSAL_REASON_UNSPECIFIED + 1;
+       value <= v1::RefusalReason_MAX; ++value) {
+    labels.push_back(ReasonLabel(static_cast<v1::RefusalReason>(value)));
+  }
+  return labels;
+}
+
 }  // namespace muster::ingest

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "daemon/frames/report.h"
 #include "muster/v1/telemetry.pb.h"
@@ -57,6 +58,8 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
 
 // The reason as a metric label: "invalid_norm".
 std::string ReasonLabel(v1::RefusalReason reason);
+// The labels of all reasons.
+std::vector<std::string> ReasonLabels();
 
 }  // namespace muster::ingest
 

@@ -90,6 +90,11 @@ void Registry::Forget(bool make_room) {
   }
 }
 
+void DaemonCounters::Declare(std::string_view reason) {
+  MutexLock lock(mutex_);
+  rejected_.try_emplace(std::string(reason), 0);
+}
+
 void DaemonCounters::CountRejected(std::string_view reason) {
   MutexLock lock(mutex_);
   ++rejected_[std::string(reason)];

@@ -74,6 +74,8 @@ class Registry {
 // What the daemon counts that belongs to no run. Thread-safe.
 class DaemonCounters {
  public:
+  // Counts this reason from 0, so that its first refusal is an increase.
+  void Declare(std::string_view reason);
   // `reason`: the RefusalReason's name in lower case, such as "invalid_norm".
   void CountRejected(std::string_view reason);
   std::map<std::string, uint64_t> Rejected() const;
