@@ -106,21 +106,32 @@ TEST_F(ClientLifecycleTest, CallsAfterStopDoNothing) {
 }
 
 TEST_F(ClientLifecycleTest, StopFromTheLogFunctionDoesNotDeadlock) {
-  network_.RefuseHello(v1::INVALID_RANK);
+  network_.SetAcknowledging(false);
   Options options = Defaults();
-  std::atomic<Client*> client = nullptr;
   std::atomic<bool> stopped = false;
   options.log = [&](const std::string&) {
-    while (client == nullptr) std::this_thread::yield();
-    client.load()->Stop();
+    client_->Stop();
     stopped = true;
     throw std::runtime_error("the host's own failure");
   };
   std::string error;
   client_ = StartClient(options, network_.factory(), network_.clock(), &error);
-  client = client_.get();
-  ASSERT_TRUE(WaitForEnd());
-  client_->Stop();
+  ASSERT_NE(client_, nullptr) << error;
+  MakeSteps(1, 1);
+  ASSERT_TRUE(WaitForReports({{1, 1}}));
+  const uint64_t wakes = network_.record().wakes;
+  std::thread stopping([this] { client_->Stop(); });
+  ASSERT_TRUE(network_.WaitFor(
+      [&](const Record& record) { return record.wakes > wakes; }));
+  v1::ServerMessage message;
+  message.mutable_refusal()->set_source(1);
+  message.mutable_refusal()->set_sequence(1);
+  message.mutable_refusal()->set_reason(v1::INVALID_NORM);
+  network_.Say(message);
+  message.mutable_ack()->set_source(1);
+  message.mutable_ack()->set_sequence(1);
+  network_.Say(message);
+  stopping.join();
   EXPECT_TRUE(stopped);
 }
 

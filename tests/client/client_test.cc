@@ -204,8 +204,8 @@ TEST_F(ClientTest, SupersededFallsSilentForGood) {
   refusal.mutable_refusal()->set_reason(v1::SUPERSEDED);
   network_.Say(refusal);
   ASSERT_TRUE(WaitForEnd());
-  client_->Stop();  // joins: the thread has written all its counts
   MakeSteps(3, 5);
+  client_->Stop();  // joins: the thread has written all its counts
   const Stats stats = client_->GetStats();
   EXPECT_TRUE(stats.superseded);
   EXPECT_FALSE(stats.connected);
@@ -251,6 +251,13 @@ TEST_F(ClientTest, HelloRefusedForNowIsTriedAgainSlowly) {
   }
   EXPECT_TRUE(WaitForReports({{1, 1}}));
   EXPECT_EQ(log().size(), 1u);
+
+  // From here on it is a stream like any other: Stop() flushes it.
+  network_.SetAcknowledging(false);
+  MakeSteps(2, 2);
+  ASSERT_TRUE(WaitForReports({{1, 1}, {2, 2}}));
+  ASSERT_TRUE(WaitForSleep());
+  EXPECT_EQ(StopAndMeasure(), milliseconds(2000));
 }
 
 TEST_F(ClientTest, StopDoesNotWaitForASlowRetry) {
