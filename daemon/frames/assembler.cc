@@ -1,5 +1,6 @@
 #include "daemon/frames/assembler.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -27,6 +28,7 @@ struct FrameAssembler::State {
   std::map<uint32_t, RankState> ranks;
   FrameWindow window;
   uint32_t attempt = 0;  // current one; 0 before the first report
+  Instant attempt_began;
   bool ended = false;
   // Counts starts of the whole job: the first rank to come back as a new
   // incarnation begins the next one, and then the others are expected back too,
@@ -93,6 +95,7 @@ void FrameAssembler::State::BeginAttempt(uint32_t world_size,
   if (!attempts.empty()) attempts.back().superseded = true;
   if (attempts.size() == kAttemptsKept) attempts.erase(attempts.begin());
   ++attempt;
+  attempt_began = now;
   const bool first = attempt == 1;
   const bool changed = !first && world_size != window.world_size();
   attempts.push_back({.attempt = attempt,
@@ -127,14 +130,17 @@ bool FrameAssembler::State::JoinAttempt(RankState& rank, uint64_t step,
     } else if (!window.IsOpen(step) && rank.earlier_attempt == attempt) {
       BeginAttempt(world_size, AttemptCause::kRestart, now);
     }
-  } else if (step < source.last_step) {
-    if (source.attempt == attempt) {
+  } else if (source.attempt == attempt) {
+    if (step < source.last_step) {
       BeginAttempt(world_size, AttemptCause::kRewind, now);
-    } else if (world_size != window.world_size()) {
-      return false;
     }
-  } else if (source.attempt != attempt) {
-    return false;
+  } else {
+    // What was on its way when the others went back comes first. A source that
+    // reported no more than the step they went back to repeats that step.
+    const bool follows = step <= source.last_step;
+    const bool stays =
+        now - std::max(attempt_began, rank.greeted) >= options.frame_timeout;
+    return world_size == window.world_size() && (follows || stays);
   }
   return true;
 }
@@ -204,6 +210,7 @@ Registration FrameAssembler::Register(const SourceInfo& info,
       each.has_sequence = false;
       each.generation = state_->generation;
     }
+    each.greeted = now;
     each.source.info = info;
     each.source.facts = OrEmpty(std::move(facts));
     each.source.connected = true;
@@ -241,7 +248,8 @@ Admission FrameAssembler::Add(uint64_t incarnation, Report report,
   source.last_arrival = now;
 
   const uint64_t step = report.step;
-  const bool again = source.has_reported && step == source.last_step;
+  const bool again = source.has_reported && step == source.last_step &&
+                     source.attempt == state_->attempt;
   const bool joins = !again && state_->JoinAttempt(rank, step, now);
   const bool kept = joins && state_->window.IsOpen(step);
   if (kept) {

@@ -57,8 +57,10 @@ enum class Registration {
 //    in this attempt first reports a closed step, when a source's own step
 //    goes back, or when a new incarnation states another world size. Sources
 //    that follow it back or restart too join the attempt that it opened; those
-//    that go on in the old one are late. Frames still open then are closed as
-//    kSuperseded.
+//    that go on in the old one are late. One that still goes on `frame_timeout`
+//    after the attempt began, and after its own last Hello, will not go back
+//    (it had never got further, or only the other one was wrong) and joins.
+//    Frames still open when an attempt begins are closed as kSuperseded.
 //  - A rank that departed is waited for again when it says Hello, and when
 //    another rank comes back as a new incarnation or with another world size:
 //    the job has been started again.

@@ -31,6 +31,8 @@ struct RankState {
   bool absent = false;
   // The start of the whole job that its source belongs to.
   uint64_t generation = 0;
+  // Its source's newest Hello.
+  Instant greeted;
   // Newest attempt in which an earlier incarnation reported; 0 if none.
   uint32_t earlier_attempt = 0;
   std::deque<Superseded> superseded;

@@ -106,6 +106,53 @@ TEST(AttemptsTest, SourceThatFollowsBackTooLateIsLateAndNotAnotherRewind) {
   EXPECT_EQ(run.Told(), (Lines{"frame 2:101 of 2 all 0 1"}));
 }
 
+// The others went back to the step at which this one was.
+TEST(AttemptsTest, RankThatNeverGotFurtherThanTheRewindRepeatsItsStepAndJoins) {
+  AssemblerDriver run(2);
+  run.HelloAll(10);
+  run.SayAll(10, 90, 100);
+  run.Say(0, 10, 101);
+  run.Say(0, 10, 100);
+  run.Told();
+  EXPECT_EQ(run.Say(1, 11, 100), Admission::kKept);
+  EXPECT_EQ(run.Told(), (Lines{"frame 2:100 of 2 all 0 1"}));
+  run.SayAll(10, 101, 101);
+  EXPECT_EQ(run.Told(), (Lines{"frame 2:101 of 2 all 0 1"}));
+}
+
+TEST(AttemptsTest, OneRankThatGoesBackAloneDoesNotLoseTheOthersForEver) {
+  AssemblerDriver run(3);
+  run.HelloAll(10);
+  run.SayAll(10, 100, 110);
+  run.Say(2, 12, 5);
+  EXPECT_EQ(run.Told().back(), "attempt 2 of 3 rewind");
+  run.Wait(absl::Seconds(29));
+  EXPECT_EQ(run.Say(0, 10, 111), Admission::kLate);
+  EXPECT_EQ(run.Say(1, 11, 111), Admission::kLate);
+  run.Wait(absl::Seconds(1));
+  EXPECT_EQ(run.Say(0, 10, 112), Admission::kKept);
+  EXPECT_EQ(run.Say(1, 11, 112), Admission::kKept);
+  EXPECT_EQ(run.Told(), (Lines{"frame 2:5 of 3 all 2"}));
+  run.Wait(absl::Seconds(30));
+  run.Tick();
+  EXPECT_EQ(run.Told(), (Lines{"frame 2:112 of 3 timeout 0 1", "tick"}));
+}
+
+// It comes back from a long outage with all that it has kept.
+TEST(AttemptsTest, BacklogFromBeforeARewindIsLateHoweverLateItComes) {
+  AssemblerDriver run(2);
+  run.HelloAll(10);
+  run.SayAll(10, 100, 110);
+  run.Disconnect(1, 11);
+  run.Say(0, 10, 100);
+  run.Wait(absl::Minutes(5));
+  run.Hello(1, 11);
+  run.Told();
+  EXPECT_EQ(run.Say(1, 11, 111), Admission::kLate);
+  EXPECT_EQ(run.Say(1, 11, 100), Admission::kKept);
+  EXPECT_EQ(run.Told(), (Lines{"frame 2:100 of 2 all 0 1"}));
+}
+
 TEST(AttemptsTest, RankThatDepartedBeforeARewindIsNotWaitedForAfterIt) {
   AssemblerDriver run(3);
   run.HelloAll(10);
