@@ -1,6 +1,7 @@
 """A real Prometheus scrapes the daemon during a run and stores what the API says."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import socket
@@ -95,34 +96,48 @@ def prometheus(tmp_path, musterd):
     server.stop()
 
 
-def report(monitors, step):
-    """One step of all ranks: a shared direction and noise of their own."""
-    generator = numpy.random.default_rng(step)
-    shared = generator.normal(size=4096)
-    for rank, monitor in enumerate(monitors):
-        own = numpy.random.default_rng([step, rank]).normal(size=4096)
-        monitor.observe(0, (shared + own).astype(numpy.float32))
-        monitor.end_step(step, loss=3 + 0.1 * rank + 1 / (1 + step), weight=16)
-
-
-def test_stored_samples_equal_the_api(musterd, prometheus):
+def report(address, stop):
+    """All ranks of a run, three steps a second, until `stop` is set."""
     monitors = [
         muster.start(
-            address=musterd.grpc, run_id="scraped", rank=rank, world_size=RANKS, parameter_count=4096
+            address=address, run_id="scraped", rank=rank, world_size=RANKS, parameter_count=4096
         )
         for rank in range(RANKS)
     ]
-    deadline = time.monotonic() + 60
     step = 0
-    while True:
-        report(monitors, step)
+    while not stop.wait(0.3):
+        # A shared direction, and noise of each rank's own.
+        shared = numpy.random.default_rng(step).normal(size=4096)
+        for rank, monitor in enumerate(monitors):
+            own = numpy.random.default_rng([step, rank]).normal(size=4096)
+            monitor.observe(0, (shared + own).astype(numpy.float32))
+            monitor.end_step(step, loss=3 + 0.1 * rank + 1 / (1 + step), weight=16)
         step += 1
-        time.sleep(0.3)
-        if step % 10 == 0:
-            stored = prometheus.samples('muster_step{run="scraped"}')
-            if len(set(stored.values())) >= 25:
-                break
-        assert time.monotonic() < deadline, "too few steps were scraped in 60 s"
+    for monitor in monitors:
+        monitor.close()
+
+
+@pytest.fixture
+def training(musterd):
+    """Ranks in a process of their own: other tests fork, and threads do not survive that."""
+    fork = multiprocessing.get_context("fork")
+    stop = fork.Event()
+    process = fork.Process(target=report, args=(musterd.grpc, stop))
+    process.start()
+    yield stop
+    stop.set()
+    process.join(20)
+    process.kill()
+
+
+def test_stored_samples_equal_the_api(musterd, prometheus, training):
+    deadline = time.monotonic() + 90
+    while True:
+        time.sleep(1)
+        stored = prometheus.samples('muster_step{run="scraped"}')
+        if len(set(stored.values())) >= 25:
+            break
+        assert time.monotonic() < deadline, "too few steps were scraped in 90 s"
 
     answer = musterd.get("/api/v1/runs/scraped/steps", limit=4096)
     by_step = {int(each["step"]): each for each in answer["steps"]}
@@ -151,8 +166,7 @@ def test_stored_samples_equal_the_api(musterd, prometheus):
     assert checked.returncode == 0, checked.stderr.decode() + checked.stdout.decode()
     assert not checked.stdout.strip() and not checked.stderr.strip()
 
-    for monitor in monitors:
-        monitor.close()
+    training.set()
 
     def is_gone():
         with urllib.request.urlopen(f"http://{musterd.http}/metrics") as metrics:
