@@ -3,6 +3,7 @@
 #ifndef MUSTER_DAEMON_FRAMES_REPORT_H_
 #define MUSTER_DAEMON_FRAMES_REPORT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -25,6 +26,17 @@ struct Fact {
   friend bool operator==(const Fact&, const Fact&) = default;
 };
 using FactSet = std::map<std::string, Fact>;
+
+// Memory that a set of facts holds, roughly.
+inline size_t BytesOf(const FactSet& facts) {
+  size_t bytes = sizeof(facts);
+  for (const auto& [name, fact] : facts) {
+    // The node of a map has three pointers and a colour beside its value.
+    bytes += sizeof(name) + sizeof(fact) + 4 * sizeof(void*) + name.size() +
+             fact.value.size();
+  }
+  return bytes;
+}
 
 // Parameters of a run's sketches (docs/sketch.md).
 struct SketchSpec {

@@ -73,16 +73,13 @@ Session::~Session() { Close(); }
 std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
   switch (message.message_case()) {
     case v1::ClientMessage::kHello:
-      TakeHello(message.hello());
-      return nullptr;
+      return TakeHello(message.hello());
     case v1::ClientMessage::kReports:
       return TakeReports(*message.mutable_reports());
     case v1::ClientMessage::kFacts:
-      TakeFacts(message.facts());
-      return nullptr;
+      return TakeFacts(message.facts());
     case v1::ClientMessage::kGoodbye:
-      TakeGoodbye(message.goodbye());
-      return nullptr;
+      return TakeGoodbye(message.goodbye());
     case v1::ClientMessage::MESSAGE_NOT_SET:
       Refuse(0, 0, {v1::MALFORMED, "message has nothing known in it"});
       return nullptr;
@@ -90,25 +87,25 @@ std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
   return nullptr;
 }
 
-void Session::TakeHello(const v1::Hello& hello) {
+std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
   const uint32_t number = hello.source();
   if (sources_.count(number) > 0) {
     Refuse(number, 0,
            {v1::TOO_MANY_SOURCES,
             absl::StrCat("source number ", number, " is taken")});
-    return;
+    return nullptr;
   }
   const auto limit = static_cast<size_t>(limits_.max_sources_per_stream);
   if (sources_.size() >= limit) {
     Refuse(number, 0,
            {v1::TOO_MANY_SOURCES, absl::StrCat("this stream carries ", limit,
                                                " sources, the limit")});
-    return;
+    return nullptr;
   }
   auto checked = CheckHello(hello, limits_);
   if (auto* rejection = std::get_if<Rejection>(&checked)) {
     Refuse(number, 0, std::move(*rejection));
-    return;
+    return nullptr;
   }
   auto& accepted = std::get<CheckedHello>(checked);
   Source source{
@@ -123,10 +120,11 @@ void Session::TakeHello(const v1::Hello& hello) {
       {std::move(accepted.info), std::move(accepted.facts), source.link});
   if (!run.ok()) {
     Refuse(number, 0, {v1::TOO_MANY_RUNS, std::string(run.status().message())});
-    return;
+    return nullptr;
   }
-  source.run = *std::move(run);
+  source.run = *run;
   sources_.emplace(number, std::move(source));
+  return (*run)->IsFull() ? *std::move(run) : nullptr;
 }
 
 std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {
@@ -158,32 +156,53 @@ std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {
       bytes += BytesOf(report);
       batch.reports.push_back(std::move(report));
     }
-    if (source->run->Post(std::move(batch), bytes) == runs::Posted::kFull) {
-      full = source->run;
-    }
+    auto run = Post(number, *source, std::move(batch), bytes);
+    if (run != nullptr) full = std::move(run);
   }
   return full;
 }
 
-void Session::TakeFacts(const v1::Facts& facts) {
-  Source* source = Find(facts.source(), 0);
-  if (source == nullptr) return;
+std::shared_ptr<runs::Run> Session::TakeFacts(const v1::Facts& facts) {
+  const Source* source = Find(facts.source(), 0);
+  if (source == nullptr) return nullptr;
   auto checked = CheckFacts(facts.facts());
   if (auto* rejection = std::get_if<Rejection>(&checked)) {
     Refuse(facts.source(), 0, std::move(*rejection));
-    return;
+    return nullptr;
   }
-  source->run->Post(runs::FactsStated{source->rank, source->incarnation,
-                                      std::get<0>(std::move(checked))},
-                    facts.ByteSizeLong());
+  auto& accepted = std::get<0>(checked);
+  const size_t bytes = sizeof(runs::Message) + frames::BytesOf(*accepted);
+  return Post(
+      facts.source(), *source,
+      runs::FactsStated{source->rank, source->incarnation, std::move(accepted)},
+      bytes);
 }
 
-void Session::TakeGoodbye(const v1::Goodbye& goodbye) {
-  Source* source = Find(goodbye.source(), 0);
-  if (source == nullptr) return;
-  source->run->Post(runs::SourceDeparted{source->rank, source->incarnation},
-                    sizeof(runs::Message));
+std::shared_ptr<runs::Run> Session::TakeGoodbye(const v1::Goodbye& goodbye) {
+  const Source* source = Find(goodbye.source(), 0);
+  if (source == nullptr) return nullptr;
+  auto full = Post(goodbye.source(), *source,
+                   runs::SourceDeparted{source->rank, source->incarnation},
+                   sizeof(runs::Message));
   sources_.erase(goodbye.source());
+  return full;
+}
+
+std::shared_ptr<runs::Run> Session::Post(uint32_t number, const Source& source,
+                                         runs::Message message, size_t bytes) {
+  const std::shared_ptr<runs::Run> run = source.run;
+  switch (run->Post(std::move(message), bytes)) {
+    case runs::Posted::kTaken:
+      return nullptr;
+    case runs::Posted::kFull:
+      return run;
+    case runs::Posted::kRetired:
+      sources_.erase(number);
+      Refuse(number, 0,
+             {v1::UNKNOWN_SOURCE, "the run has been forgotten meanwhile"});
+      return nullptr;
+  }
+  return nullptr;
 }
 
 Session::Source* Session::Find(uint32_t source, uint64_t sequence) {

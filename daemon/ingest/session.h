@@ -40,10 +40,15 @@ class Session {
     std::shared_ptr<Link> link;
   };
 
-  void TakeHello(const v1::Hello& hello);
+  // Return the run whose queue is full, if one is.
+  std::shared_ptr<runs::Run> TakeHello(const v1::Hello& hello);
   std::shared_ptr<runs::Run> TakeReports(v1::Reports& reports);
-  void TakeFacts(const v1::Facts& facts);
-  void TakeGoodbye(const v1::Goodbye& goodbye);
+  std::shared_ptr<runs::Run> TakeFacts(const v1::Facts& facts);
+  std::shared_ptr<runs::Run> TakeGoodbye(const v1::Goodbye& goodbye);
+  // Passes a message of the source on. A source whose run is forgotten is too,
+  // and refused, so that its sender says Hello again.
+  std::shared_ptr<runs::Run> Post(uint32_t number, const Source& source,
+                                  runs::Message message, size_t bytes);
   // Null, and refused, if no Hello introduced the number.
   Source* Find(uint32_t source, uint64_t sequence);
   void Refuse(uint32_t source, uint64_t sequence, Rejection rejection);

@@ -18,6 +18,7 @@ Registry::~Registry() { Drain(); }
 
 absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
                                                     SourceOpened source) {
+  const size_t bytes = sizeof(Message) + frames::BytesOf(*source.facts);
   for (;;) {
     std::shared_ptr<Run> found;
     {
@@ -38,7 +39,7 @@ absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
       found = it->second;
     }
     // A run can be forgotten between finding it and posting to it.
-    if (found->Post(source, sizeof(source)) != Posted::kRetired) return found;
+    if (found->Post(source, bytes) != Posted::kRetired) return found;
   }
 }
 
@@ -82,7 +83,7 @@ void Registry::Forget(bool make_room) {
         (snapshot->state == RunState::kEnded &&
          (make_room || age > options_.keep_ended)) ||
         (snapshot->state == RunState::kSilent && age > options_.keep_silent);
-    if (over && it->second->Retire()) {
+    if (over && it->second->Retire(snapshot)) {
       it = runs_.erase(it);
     } else {
       ++it;

@@ -38,8 +38,8 @@ class Registry {
   // As Drain().
   ~Registry();
 
-  // Opens a source of the run, which is created if there is room; null with
-  // RESOURCE_EXHAUSTED if there is none.
+  // Opens a source of the run, which is created if there is room;
+  // RESOURCE_EXHAUSTED if there is none. Requires: facts are not null.
   absl::StatusOr<std::shared_ptr<Run>> Open(std::string_view run,
                                             SourceOpened source);
 

@@ -65,14 +65,19 @@ void Run::NotifyWhenDrained(std::function<void()> callback) {
   callback();
 }
 
+bool Run::IsFull() const {
+  MutexLock lock(mutex_);
+  return queued_bytes_ > options_.queue_bytes;
+}
+
 std::shared_ptr<const RunSnapshot> Run::snapshot() const {
   MutexLock lock(mutex_);
   return snapshot_;
 }
 
-bool Run::Retire() {
+bool Run::Retire(const std::shared_ptr<const RunSnapshot>& seen) {
   MutexLock lock(mutex_);
-  if (scheduled_ || !queue_.empty()) return false;
+  if (scheduled_ || !queue_.empty() || snapshot_ != seen) return false;
   retired_ = true;
   return true;
 }

@@ -92,10 +92,13 @@ class Run : public std::enable_shared_from_this<Run> {
   // Calls back once, soon after the queue is below half its budget; at once if
   // it is now.
   void NotifyWhenDrained(std::function<void()> callback);
+  // What Post() would say of the queue as it is.
+  bool IsFull() const;
   // Never null.
   std::shared_ptr<const RunSnapshot> snapshot() const;
-  // Refuses all further posts, if nothing is queued; says whether it did.
-  bool Retire();
+  // Refuses all further posts, if nothing is queued and `seen` is still the
+  // newest snapshot; says whether it did.
+  bool Retire(const std::shared_ptr<const RunSnapshot>& seen);
 
  private:
   struct Queued {

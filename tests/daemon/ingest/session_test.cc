@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/testing/fake_clock.h"
+#include "tests/testing/fake_link.h"
 
 namespace muster::ingest {
 namespace {
@@ -162,6 +163,69 @@ TEST_F(SessionTest, CloseDisconnectsAndGoodbyeDeparts) {
   EXPECT_TRUE(snapshot->sources[0].departed);
   EXPECT_FALSE(snapshot->sources[1].departed);
   EXPECT_FALSE(snapshot->sources[1].connected);
+}
+
+TEST_F(SessionTest, TellsTheSendersOfAForgottenRun) {
+  Take(Hello(1, "r", 0));
+  const auto run = registry_.Open(
+      "r", {{.rank = 1, .world_size = 2, .incarnation = 5, .sketch = {1, 64}},
+            std::make_shared<const frames::FactSet>(),
+            std::make_shared<testing::FakeLink>()});
+  ASSERT_TRUE(run.ok());
+  registry_.Drain();
+  ASSERT_TRUE((*run)->Retire((*run)->snapshot()));
+  v1::ClientMessage reports;
+  AddReport(reports, 1, 1, 0);
+  AddReport(reports, 1, 2, 1);
+  Take(reports);
+  Take(reports);
+  std::vector<int> reasons;
+  for (const auto& answer : Answers()) {
+    if (answer.has_refusal()) reasons.push_back(answer.refusal().reason());
+    EXPECT_FALSE(answer.has_ack());
+  }
+  // Once for the first message, then for each report.
+  EXPECT_EQ(reasons, std::vector<int>(3, v1::UNKNOWN_SOURCE));
+}
+
+// Whatever is sent, the queue of a run is bounded.
+TEST(SessionBackPressureTest, EachKindOfMessageSaysThatTheRunIsFull) {
+  testing::FakeClock clock;
+  runs::DaemonCounters counters;
+  runs::Registry registry({.run = {.queue_bytes = 1000}, .worker_threads = 1},
+                          clock.clock(),
+                          [](const std::string&, const alert::Alert&) {});
+  registry.Drain();  // nothing leaves the queue any more
+  Session session({}, registry, counters, std::make_shared<Outbox>([] {}));
+  const auto hello = [](uint32_t source, int facts) {
+    v1::ClientMessage message;
+    v1::Hello* it = message.mutable_hello();
+    it->set_source(source);
+    it->set_run("r");
+    it->set_rank(source);
+    it->set_world_size(4);
+    it->set_incarnation(7);
+    it->mutable_sketch()->set_version(1);
+    it->mutable_sketch()->set_width(64);
+    for (int i = 0; i < facts; ++i) {
+      it->add_facts()->set_name("fact " + std::to_string(i));
+      it->mutable_facts(i)->set_value(std::string(200, 'x'));
+    }
+    return message;
+  };
+  v1::ClientMessage small = hello(0, 0);
+  EXPECT_EQ(session.Take(small), nullptr);
+  v1::ClientMessage large = hello(1, 10);
+  EXPECT_NE(session.Take(large), nullptr);
+  v1::ClientMessage facts;
+  facts.mutable_facts()->set_source(0);
+  EXPECT_NE(session.Take(facts), nullptr);
+  v1::ClientMessage reports;
+  reports.mutable_reports()->add_reports()->set_sequence(1);
+  EXPECT_NE(session.Take(reports), nullptr);
+  v1::ClientMessage goodbye;
+  goodbye.mutable_goodbye()->set_source(0);
+  EXPECT_NE(session.Take(goodbye), nullptr);
 }
 
 }  // namespace

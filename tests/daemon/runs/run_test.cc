@@ -235,7 +235,7 @@ TEST(RegistryTest, ForgetsEndedRunsAfterTheirTimeOrToMakeRoom) {
     while ((*run)->snapshot()->state != RunState::kEnded) {
       std::this_thread::yield();
     }
-    while (!(*run)->Retire()) std::this_thread::yield();
+    while (!(*run)->Retire((*run)->snapshot())) std::this_thread::yield();
     return true;
   };
   ASSERT_TRUE(open_and_end("a"));
@@ -264,14 +264,32 @@ TEST(RunBackPressureTest, SaysFullAndCallsBackWhenDrained) {
   std::atomic<int> called{0};
   run->NotifyWhenDrained([&] { ++called; });
   EXPECT_EQ(called, 0);
-  EXPECT_FALSE(run->Retire());
+  EXPECT_TRUE(run->IsFull());
+  EXPECT_FALSE(run->Retire(run->snapshot()));
   release = true;
   executor.Join();
   EXPECT_EQ(called, 1);
   run->NotifyWhenDrained([&] { ++called; });
   EXPECT_EQ(called, 2);
-  EXPECT_TRUE(run->Retire());
+  EXPECT_FALSE(run->IsFull());
+  EXPECT_TRUE(run->Retire(run->snapshot()));
   EXPECT_EQ(run->Post(TimePassed{}, 1), Posted::kRetired);
+}
+
+TEST(RunRetireTest, RefusesIfTheRunHasChangedSinceItWasSeen) {
+  FakeClock clock;
+  Executor executor(1);
+  auto run = std::make_shared<runs::Run>(
+      "r", RunOptions{}, clock.clock(),
+      [](const std::string&, const alert::Alert&) {}, executor);
+  const auto seen = run->snapshot();
+  run->Post(
+      SourceOpened{MakeInfo(0, 1), std::make_shared<const frames::FactSet>(),
+                   std::make_shared<FakeLink>()},
+      1);
+  executor.Join();
+  EXPECT_FALSE(run->Retire(seen));
+  EXPECT_TRUE(run->Retire(run->snapshot()));
 }
 
 }  // namespace
