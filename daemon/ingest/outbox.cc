@@ -7,17 +7,24 @@
 namespace muster::ingest {
 namespace {
 
-constexpr size_t kMaxOrdered = 1024;
+constexpr size_t kMaxRefusals = 1024;
+
+// Whether `map` may hold something for `source`.
+template <typename Map>
+bool HasRoom(const Map& map, uint32_t source, size_t max_sources) {
+  return map.size() < max_sources || map.count(source) > 0;
+}
 
 }  // namespace
 
-Outbox::Outbox(std::function<void()> wake) : wake_(std::move(wake)) {}
+Outbox::Outbox(std::function<void()> wake, size_t max_sources)
+    : wake_(std::move(wake)), max_sources_(max_sources) {}
 
 void Outbox::Welcome(uint32_t source, uint64_t sequence) {
   v1::ServerMessage message;
   message.mutable_welcome()->set_source(source);
   message.mutable_welcome()->set_sequence(sequence);
-  Append(std::move(message));
+  Append(std::move(message), kMaxRefusals + max_sources_);
 }
 
 void Outbox::Refuse(uint32_t source, uint64_t sequence,
@@ -28,14 +35,14 @@ void Outbox::Refuse(uint32_t source, uint64_t sequence,
   refusal->set_sequence(sequence);
   refusal->set_reason(reason);
   refusal->set_detail(std::move(detail));
-  Append(std::move(message));
+  Append(std::move(message), kMaxRefusals);
 }
 
-void Outbox::Append(v1::ServerMessage message) {
+void Outbox::Append(v1::ServerMessage message, size_t limit) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_ || ordered_.size() >= kMaxOrdered) return;
+    if (closed_ || ordered_.size() >= limit) return;
     ordered_.push_back(std::move(message));
     wake = BeginTurn();
   }
@@ -46,7 +53,7 @@ void Outbox::Acknowledge(uint32_t source, uint64_t sequence) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_) return;
+    if (closed_ || !HasRoom(acknowledged_, source, max_sources_)) return;
     uint64_t& newest = acknowledged_[source];
     newest = std::max(newest, sequence);
     wake = BeginTurn();
@@ -60,7 +67,7 @@ void Outbox::ShowAlerts(
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_) return;
+    if (closed_ || !HasRoom(firing_, source, max_sources_)) return;
     firing_[source] = {std::move(run), std::move(alerts)};
     wake = BeginTurn();
   }

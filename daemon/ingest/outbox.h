@@ -2,6 +2,7 @@
 #ifndef MUSTER_DAEMON_INGEST_OUTBOX_H_
 #define MUSTER_DAEMON_INGEST_OUTBOX_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -20,7 +21,8 @@ namespace muster::ingest {
 
 // Welcomes and refusals go out in order; of acknowledgements and of firing
 // sets only the newest of each source waits, since each says it all. At most
-// 1,024 welcomes and refusals wait; newer ones are left out.
+// 1,024 refusals, and of all else one for each of `max_sources`, wait; newer
+// ones are left out.
 //
 // One writer at a time: `wake` hands the turn to it when something waits and
 // nobody writes; it keeps the turn until Take() gives nothing. Thread-safe;
@@ -28,8 +30,9 @@ namespace muster::ingest {
 class Outbox {
  public:
   // `wake` is called under no lock, and never after Close() returned true or
-  // Take() said `closed`.
-  explicit Outbox(std::function<void()> wake);
+  // Take() said `closed`. `max_sources`: sources that the stream may carry at
+  // once. Numbers come and go, so that more may have something waiting.
+  explicit Outbox(std::function<void()> wake, size_t max_sources = 4096);
 
   void Welcome(uint32_t source, uint64_t sequence);
   void Refuse(uint32_t source, uint64_t sequence, v1::RefusalReason reason,
@@ -55,7 +58,8 @@ class Outbox {
     std::shared_ptr<const std::vector<alert::Alert>> alerts;
   };
 
-  void Append(v1::ServerMessage message);
+  // Left out if more than `limit` wait already.
+  void Append(v1::ServerMessage message, size_t limit);
   // Starts the writer's turn if something waits and nobody writes; says
   // whether to wake it.
   bool BeginTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -64,6 +68,7 @@ class Outbox {
   }
 
   const std::function<void()> wake_;
+  const size_t max_sources_;
 
   Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -22,7 +22,8 @@ class Stream
   Stream(const Limits& limits, runs::Registry& registry,
          runs::DaemonCounters& counters)
       : reader_(std::make_shared<Reader>(this)),
-        outbox_(std::make_shared<Outbox>([this] { WriteNext(); })),
+        outbox_(std::make_shared<Outbox>([this] { WriteNext(); },
+                                         limits.max_sources_per_stream)),
         counters_(counters),
         session_(limits, registry, counters, outbox_) {
     StartRead(&incoming_);

@@ -50,6 +50,38 @@ TEST(OutboxTest, BoundsWhatWaitsForASlowReader) {
   EXPECT_EQ(count, 1024);
 }
 
+TEST(OutboxTest, RefusalsLeaveRoomForAWelcomeOfEachSource) {
+  Outbox outbox([] {}, 3);
+  for (int i = 0; i < 5000; ++i) {
+    outbox.Refuse(1, i, v1::INVALID_NORM, "norm");
+  }
+  for (uint32_t source = 0; source < 5; ++source) outbox.Welcome(source, 0);
+  int welcomes = 0;
+  while (auto message = outbox.Take().message) {
+    welcomes += message->has_welcome();
+  }
+  EXPECT_EQ(welcomes, 3);
+}
+
+TEST(OutboxTest, SourceNumbersThatComeAndGoTakeNoMemory) {
+  Outbox outbox([] {}, 3);
+  const auto none = std::make_shared<const std::vector<alert::Alert>>();
+  for (uint32_t source = 0; source < 5000; ++source) {
+    outbox.Acknowledge(source, 1);
+    outbox.ShowAlerts(source, "r", none);
+  }
+  outbox.Acknowledge(2, 7);
+  int acks = 0;
+  int alerts = 0;
+  while (auto message = outbox.Take().message) {
+    acks += message->has_ack();
+    alerts += message->has_alerts();
+    if (message->ack().source() == 2) EXPECT_EQ(message->ack().sequence(), 7u);
+  }
+  EXPECT_EQ(acks, 3);
+  EXPECT_EQ(alerts, 3);
+}
+
 TEST(OutboxTest, CloseLeavesTheEndToTheWriterThatHasTheTurn) {
   int wakes = 0;
   Outbox outbox([&] { ++wakes; });
