@@ -303,6 +303,10 @@ void FrameAssembler::Advance(Instant now) {
   state_->events.push_back(Tick{now});
 }
 
+bool FrameAssembler::IsCurrent(uint32_t rank, uint64_t incarnation) const {
+  return state_->FindCurrent(rank, incarnation) != nullptr;
+}
+
 uint64_t FrameAssembler::LastSequence(uint32_t rank,
                                       uint64_t incarnation) const {
   const RankState* state = state_->FindCurrent(rank, incarnation);

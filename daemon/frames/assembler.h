@@ -86,6 +86,8 @@ class FrameAssembler {
   // Closes what is due and emits a Tick.
   void Advance(Instant now);
 
+  // Whether the incarnation is the rank's current one.
+  bool IsCurrent(uint32_t rank, uint64_t incarnation) const;
   // Highest sequence settled for the incarnation, 0 if none or unknown.
   uint64_t LastSequence(uint32_t rank, uint64_t incarnation) const;
 

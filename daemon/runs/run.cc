@@ -10,8 +10,10 @@ namespace {
 
 constexpr size_t kMaxShownAlerts = 64;
 
-// Largest number of messages processed before the next run takes its turn.
-constexpr size_t kTurn = 1024;
+// Most messages processed before the next run takes its turn, and the time
+// after which no other is begun: some cost as much as the run has ranks.
+constexpr int kTurnMessages = 1024;
+constexpr absl::Duration kTurnTime = absl::Milliseconds(50);
 
 std::string Describe(const frames::SketchSpec& spec) {
   return absl::StrCat("version ", spec.version, ", width ", spec.width,
@@ -82,22 +84,26 @@ bool Run::Retire(const std::shared_ptr<const RunSnapshot>& seen) {
   return true;
 }
 
+std::optional<Run::Queued> Run::TakeQueued() {
+  MutexLock lock(mutex_);
+  if (queue_.empty()) return std::nullopt;
+  Queued queued = std::move(queue_.front());
+  queue_.pop_front();
+  return queued;
+}
+
 void Run::Process() {
-  std::deque<Queued> batch;
-  {
-    MutexLock lock(mutex_);
-    const size_t count = std::min(queue_.size(), kTurn);
-    std::move(queue_.begin(), queue_.begin() + count,
-              std::back_inserter(batch));
-    queue_.erase(queue_.begin(), queue_.begin() + count);
-  }
+  const frames::Instant turn_end = clock_.monotonic() + kTurnTime;
   size_t bytes = 0;
-  for (Queued& queued : batch) {
-    bytes += queued.bytes;
+  for (int i = 0; i < kTurnMessages; ++i) {
+    std::optional<Queued> queued = TakeQueued();
+    if (!queued) break;
+    bytes += queued->bytes;
     // Streams stamp their messages side by side: order them here.
-    last_now_ = std::max(last_now_, queued.arrived);
+    last_now_ = std::max(last_now_, queued->arrived);
     std::visit([this](auto& message) { Handle(message, last_now_); },
-               queued.message);
+               queued->message);
+    if (clock_.monotonic() >= turn_end) break;
   }
   if (!changes_.empty()) ShowAlerts();
   if (std::exchange(dirty_, false)) Publish();
@@ -152,8 +158,20 @@ void Run::Handle(SourceOpened& message, frames::Instant now) {
   JudgeEvents();
 }
 
+bool Run::SpeaksForAnother(const SourceReported& message) const {
+  const auto linked = links_.find(message.rank);
+  return (linked == links_.end() || linked->second.link != message.link) &&
+         assembler_.IsCurrent(message.rank, message.incarnation);
+}
+
 void Run::Handle(SourceReported& message, frames::Instant now) {
   dirty_ = true;
+  if (SpeaksForAnother(message)) {
+    message.link->Refuse(
+        RunRefusal::kUnknownSource, 0,
+        absl::StrCat("this stream does not speak for rank ", message.rank));
+    return;
+  }
   for (frames::Report& report : message.reports) {
     ++draft_.reports_received;
     const uint64_t sequence = report.sequence;

@@ -112,6 +112,11 @@ class Run : public std::enable_shared_from_this<Run> {
   };
 
   void Process();
+  // The next message to handle; none if the queue is empty.
+  std::optional<Queued> TakeQueued();
+  // True if the incarnation counts, but this stream's Hello was refused or
+  // another one has said Hello for it since.
+  bool SpeaksForAnother(const SourceReported& message) const;
   void Handle(SourceOpened& message, frames::Instant now);
   void Handle(SourceReported& message, frames::Instant now);
   void Handle(FactsStated& message, frames::Instant now);

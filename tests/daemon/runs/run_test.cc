@@ -169,6 +169,24 @@ TEST_F(RunTest, ReconnectIsWelcomedWithWhatIsKept) {
   EXPECT_TRUE(snapshot->sources[0].connected);
 }
 
+TEST_F(RunTest, OnlyTheStreamThatWasWelcomedLastSpeaksForASource) {
+  auto good = Open(0, 1);
+  auto other_sketch = Open(0, 1, kIncarnation, {1, 128, 9});
+  Report(other_sketch, testing::MakeReport(0, 1, 1.0));
+  auto reconnected = Open(0, 1);
+  Report(good, testing::MakeReport(0, 2, 1.0));
+  Report(reconnected, testing::MakeReport(0, 3, 1.0));
+  const auto snapshot = Finish();
+  ASSERT_EQ(other_sketch->refusals().size(), 2u);
+  EXPECT_EQ(other_sketch->refusals()[1].reason, RunRefusal::kUnknownSource);
+  EXPECT_TRUE(other_sketch->acknowledged().empty());
+  ASSERT_EQ(good->refusals().size(), 1u);
+  EXPECT_EQ(good->refusals()[0].reason, RunRefusal::kUnknownSource);
+  EXPECT_TRUE(reconnected->refusals().empty());
+  EXPECT_EQ(snapshot->frames_complete, 1u);
+  EXPECT_EQ(snapshot->newest->step, 3u);
+}
+
 TEST_F(RunTest, EndsWhenAllRanksDepartAndResolvesItsAlerts) {
   auto first = Open(0, 2);
   auto second = Open(1, 2);
@@ -274,6 +292,39 @@ TEST(RunBackPressureTest, SaysFullAndCallsBackWhenDrained) {
   EXPECT_FALSE(run->IsFull());
   EXPECT_TRUE(run->Retire(run->snapshot()));
   EXPECT_EQ(run->Post(TimePassed{}, 1), Posted::kRetired);
+}
+
+// Each message seems to take 30 ms: the clock is read when it is posted, when
+// a turn begins and after each message.
+TEST(RunTurnTest, ARunWithCostlyMessagesLetsOthersTakeTheirTurn) {
+  std::atomic<int64_t> reads{0};
+  Clock clock;
+  clock.monotonic = [&] { return absl::Milliseconds(30) * ++reads; };
+  clock.wall = [] { return absl::UnixEpoch(); };
+  Executor executor(1);
+  std::atomic<bool> release{false};
+  executor.Schedule([&] {
+    while (!release) std::this_thread::yield();
+  });
+  auto run = std::make_shared<runs::Run>(
+      "r", RunOptions{}, clock, [](const std::string&, const alert::Alert&) {},
+      executor);
+  std::vector<std::shared_ptr<FakeLink>> links;
+  for (uint32_t rank = 0; rank < 6; ++rank) {
+    links.push_back(std::make_shared<FakeLink>());
+    run->Post(
+        SourceOpened{MakeInfo(rank, 6),
+                     std::make_shared<const frames::FactSet>(), links.back()},
+        1);
+  }
+  size_t welcomed = 0;
+  executor.Schedule([&] {
+    for (const auto& link : links) welcomed += link->welcomes().size();
+  });
+  release = true;
+  executor.Join();
+  EXPECT_EQ(welcomed, 2u);
+  EXPECT_EQ(run->snapshot()->sources.size(), 6u);
 }
 
 TEST(RunRetireTest, RefusesIfTheRunHasChangedSinceItWasSeen) {
