@@ -12,6 +12,9 @@ function(muster_configure target)
   if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
     target_compile_options(${target} PRIVATE -Wthread-safety)
   endif()
+  if(MUSTER_TIDY)
+    set_target_properties(${target} PROPERTIES CXX_CLANG_TIDY clang-tidy)
+  endif()
 endfunction()
 
 # muster_library(NAME sources… [DEPS targets…]): a static library of one room.

@@ -15,8 +15,9 @@ namespace muster::testing {
 class FakeClock {
  public:
   Clock clock() const {
-    return {.monotonic = [now = now_] { return absl::Nanoseconds(now->load()); },
-            .wall = [now = now_] { return absl::FromUnixNanos(now->load()); }};
+    return {
+        .monotonic = [now = now_] { return absl::Nanoseconds(now->load()); },
+        .wall = [now = now_] { return absl::FromUnixNanos(now->load()); }};
   }
   void Advance(absl::Duration by) { *now_ += absl::ToInt64Nanoseconds(by); }
 
