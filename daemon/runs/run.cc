@@ -165,7 +165,9 @@ bool Run::SpeaksForAnother(const SourceReported& message) const {
 }
 
 void Run::Handle(SourceReported& message, frames::Instant now) {
-  dirty_ = true;
+  // A snapshot costs as much as the run has ranks: a frame or the next tick
+  // publishes what each single report changes.
+  reported_ = true;
   if (SpeaksForAnother(message)) {
     message.link->Refuse(
         RunRefusal::kUnknownSource, 0,
@@ -225,6 +227,7 @@ void Run::Handle(SourceDisconnected& message, frames::Instant now) {
 }
 
 void Run::Handle(TimePassed& message, frames::Instant now) {
+  dirty_ |= std::exchange(reported_, false);
   assembler_.Advance(now);
   JudgeEvents();
 }

@@ -145,7 +145,8 @@ class Run : public std::enable_shared_from_this<Run> {
   const std::shared_ptr<FrameStore> store_;
   RunSnapshot draft_;  // what the next snapshot says
   frames::Instant last_now_;
-  bool dirty_ = false;
+  bool dirty_ = false;     // publish at the end of this turn
+  bool reported_ = false;  // publish at the next tick
 
   mutable Mutex mutex_;
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);

@@ -219,6 +219,40 @@ TEST_F(RunTest, TimeClosesAFrameThatWaits) {
   EXPECT_EQ(snapshot->newest->ranks_reporting, 1u);
 }
 
+// A snapshot of ten thousand ranks costs milliseconds, a report microseconds.
+TEST(RunSnapshotTest, ReportsThatCloseNoFrameArePublishedWithTheNextTick) {
+  FakeClock clock;
+  Executor executor(1);
+  auto run = std::make_shared<runs::Run>(
+      "r", RunOptions{}, clock.clock(),
+      [](const std::string&, const alert::Alert&) {}, executor);
+  // Each message has a turn of its own.
+  const auto post = [&](Message message) {
+    run->Post(std::move(message), 1);
+    std::atomic<bool> done{false};
+    executor.Schedule([&] { done = true; });
+    while (!done) std::this_thread::yield();
+    return run->snapshot();
+  };
+  const auto link = std::make_shared<FakeLink>();
+  const auto facts = std::make_shared<const frames::FactSet>();
+  const auto report = [&](uint32_t rank, uint64_t step) {
+    return SourceReported{.rank = rank,
+                          .incarnation = kIncarnation,
+                          .reports = {testing::MakeReport(rank, step, 1.0)},
+                          .settled_sequence = step,
+                          .link = link};
+  };
+  post(SourceOpened{MakeInfo(0, 2), facts, link});
+  const auto opened = post(SourceOpened{MakeInfo(1, 2), facts, link});
+  EXPECT_EQ(opened->sources.size(), 2u);
+  EXPECT_EQ(post(report(0, 1)), opened);
+  EXPECT_EQ(post(report(1, 1))->frames_complete, 1u);
+  const auto judged = post(report(0, 2));
+  EXPECT_EQ(judged->reports_received, 2u);
+  EXPECT_EQ(post(TimePassed{})->reports_received, 3u);
+}
+
 TEST(RegistryTest, RefusesRunsAboveTheLimitAndKeepsWhatIsThere) {
   FakeClock clock;
   Registry registry({.max_runs = 2, .worker_threads = 1}, clock.clock(),
