@@ -213,6 +213,7 @@ Registration FrameAssembler::Register(const SourceInfo& info,
     each.greeted = now;
     each.source.info = info;
     each.source.facts = OrEmpty(std::move(facts));
+    each.facts_kept = false;
     each.source.connected = true;
     each.source.departed = false;
     each.absent = false;
@@ -226,6 +227,7 @@ void FrameAssembler::SetFacts(uint32_t rank, uint64_t incarnation,
                               std::shared_ptr<const FactSet> facts) {
   if (RankState* state = state_->FindCurrent(rank, incarnation)) {
     state->source.facts = OrEmpty(std::move(facts));
+    state->facts_kept = false;
   }
 }
 
@@ -254,6 +256,8 @@ Admission FrameAssembler::Add(uint64_t incarnation, Report report,
   const bool kept = joins && state_->window.IsOpen(step);
   if (kept) {
     report.facts = source.facts;
+    report.facts_bytes =
+        std::exchange(rank.facts_kept, true) ? 0 : BytesOf(*report.facts);
     state_->window.Add(std::move(report), now);
   }
   state_->Update(rank, [&](RankState& each) {

@@ -5,14 +5,6 @@
 #include <utility>
 
 namespace muster::frames {
-namespace {
-
-size_t BytesOf(const Report& report) {
-  return sizeof(Report) + report.sketch.size() +
-         report.sample_ids.size() * sizeof(uint64_t);
-}
-
-}  // namespace
 
 void FrameWindow::Begin(uint32_t attempt, uint32_t world_size,
                         uint32_t reached_all) {

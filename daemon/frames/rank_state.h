@@ -27,6 +27,8 @@ struct RankState {
   FrameAssembler::SourceState source;
   // A report of this incarnation has been settled.
   bool has_sequence = false;
+  // A report with the source's present facts has been kept.
+  bool facts_kept = false;
   // The rank is no longer waited for.
   bool absent = false;
   // The start of the whole job that its source belongs to.

@@ -29,7 +29,7 @@ using FactSet = std::map<std::string, Fact>;
 
 // Memory that a set of facts holds, roughly.
 inline size_t BytesOf(const FactSet& facts) {
-  size_t bytes = sizeof(facts);
+  size_t bytes = 0;
   for (const auto& [name, fact] : facts) {
     // The node of a map has three pointers and a colour beside its value.
     bytes += sizeof(name) + sizeof(fact) + 4 * sizeof(void*) + name.size() +
@@ -81,7 +81,15 @@ struct Report {
   std::optional<double> gradient_scale;
   // Facts of the source when it made this report; never null in a frame.
   std::shared_ptr<const FactSet> facts;
+  // Memory of `facts` if no report before this one had them, else 0.
+  size_t facts_bytes = 0;
 };
+
+// Memory that a report holds, roughly.
+inline size_t BytesOf(const Report& report) {
+  return sizeof(report) + report.sketch.size() +
+         report.sample_ids.size() * sizeof(uint64_t) + report.facts_bytes;
+}
 
 }  // namespace muster::frames
 

@@ -20,11 +20,6 @@ v1::RefusalReason ToReason(runs::RunRefusal refusal) {
   return v1::REFUSAL_REASON_UNSPECIFIED;
 }
 
-size_t BytesOf(const frames::Report& report) {
-  return sizeof(report) + report.sketch.size() +
-         report.sample_ids.size() * sizeof(uint64_t);
-}
-
 }  // namespace
 
 // Translates a run's answers to the stream's source numbers.
@@ -153,7 +148,7 @@ std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {
         continue;
       }
       auto& report = std::get<frames::Report>(checked);
-      bytes += BytesOf(report);
+      bytes += frames::BytesOf(report);
       batch.reports.push_back(std::move(report));
     }
     auto run = Post(number, *source, std::move(batch), bytes);

@@ -14,8 +14,7 @@ size_t MeasuresBytes(const FrameStore::Entry& entry) {
 size_t FrameBytes(const frames::Frame& frame) {
   size_t bytes = sizeof(frames::Frame);
   for (const frames::Report& report : frame.reports) {
-    bytes += sizeof(report) + report.sketch.size() +
-             report.sample_ids.size() * sizeof(uint64_t);
+    bytes += frames::BytesOf(report);
   }
   return bytes;
 }

@@ -154,6 +154,22 @@ TEST(FrameAssemblerTest, OverflowDoesNotWaitWhenMemoryRunsOut) {
   EXPECT_EQ(run.Told(), (Lines{"frame 1:1 of 2 overflow 0"}));
 }
 
+// Facts that stay the same are held once, whatever the number of reports.
+TEST(FrameAssemblerTest, FactsCountAsMemoryOfOpenFramesWhenTheyChange) {
+  AssemblerOptions options;
+  options.max_newer_frames = 2;
+  options.max_open_bytes = 10 * sizeof(Report) + 3000;
+  AssemblerDriver run(2, options);
+  run.Hello(0, 10, {{"name", {std::string(1500, 'x')}}});
+  for (uint64_t step = 1; step <= 10; ++step) run.Say(0, 10, step);
+  EXPECT_EQ(run.Told(), (Lines{"up 0/10", "attempt 1 of 2 start"}));
+  run.assembler().SetFacts(0, 10,
+                           std::make_shared<const FactSet>(
+                               FactSet{{"name", {std::string(1500, 'y')}}}));
+  run.Say(0, 10, 11);
+  EXPECT_EQ(run.Told(), (Lines{"frame 1:1 of 2 overflow 0"}));
+}
+
 TEST(FrameAssemblerTest, DuplicatesAndGapsOfSequenceAreCounted) {
   AssemblerDriver run(2);
   run.HelloAll(10);
