@@ -42,34 +42,48 @@ std::string JsonString(std::string_view text) {
   return json + "\"";
 }
 
+// One logger for the life of the process: other threads may be writing while
+// the configuration changes, so only its level does. Never destroyed.
+spdlog::logger& Logger() {
+  static spdlog::logger* const logger = [] {
+    auto* created = new spdlog::logger(
+        "musterd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    created->set_pattern("%v");
+    created->flush_on(spdlog::level::info);
+    return created;
+  }();
+  return *logger;
+}
+
 // `member`: a further member of the JSON object, such as `,"alert":{…}`.
 void Write(LogLevel level, const std::string& message,
            const std::string& member) {
+  const auto spdlog_level = ToSpdlog(level);
+  if (!Logger().should_log(spdlog_level)) return;
+  const auto name = spdlog::level::to_string_view(spdlog_level);
+  const absl::string_view level_name(name.data(), name.size());
+  const absl::Time now = absl::Now();
+  std::string line;
   if (g_format.load() == LogFormat::kText) {
-    spdlog::log(ToSpdlog(level), spdlog::string_view_t(message));
-    return;
+    line = absl::StrCat(
+        "[",
+        absl::FormatTime("%Y-%m-%d %H:%M:%E3S", now, absl::LocalTimeZone()),
+        "] [", level_name, "] ", message);
+  } else {
+    line = absl::StrCat(
+        R"({"time":")",
+        absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", now, absl::UTCTimeZone()),
+        R"(","level":")", level_name, R"(","message":)", JsonString(message),
+        member, "}");
   }
-  const auto name = spdlog::level::to_string_view(ToSpdlog(level));
-  spdlog::log(ToSpdlog(level),
-              spdlog::string_view_t(absl::StrCat(
-                  R"({"time":")",
-                  absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(),
-                                   absl::UTCTimeZone()),
-                  R"(","level":")", absl::string_view(name.data(), name.size()),
-                  R"(","message":)", JsonString(message), member, "}")));
+  Logger().log(spdlog_level, spdlog::string_view_t(line));
 }
 
 }  // namespace
 
 void ConfigureLog(std::string_view level, LogFormat format) {
-  auto logger = std::make_shared<spdlog::logger>(
-      "musterd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern(
-      format == LogFormat::kJson ? "%v" : "[%Y-%m-%d %H:%M:%S.%e] [%l] %v");
-  logger->set_level(spdlog::level::from_str(std::string(level)));
-  logger->flush_on(spdlog::level::info);
+  Logger().set_level(spdlog::level::from_str(std::string(level)));
   g_format = format;
-  spdlog::set_default_logger(std::move(logger));
 }
 
 void Log(LogLevel level, const std::string& message) {
@@ -88,6 +102,6 @@ void LogAlert(const std::string& run, const alert::Alert& alert) {
   }
 }
 
-void FlushLog() { spdlog::shutdown(); }
+void FlushLog() { Logger().flush(); }
 
 }  // namespace muster

@@ -100,7 +100,8 @@ int Main(int argc, char** argv) {
     }
     Reload(argc, argv, **server);
   }
-  (*server)->Shutdown();
+  // Gone before the log is: gRPC may have a last word.
+  server->reset();
   Log(LogLevel::kInfo, "stopped");
   FlushLog();
   return 0;

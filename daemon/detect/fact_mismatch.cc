@@ -120,7 +120,9 @@ void FactMismatch::CompareFacts(const frames::Frame& frame) {
   AddImplicit("client_version", std::move(client_versions), by_name);
   for (auto& [name, votes] : by_name) {
     if (shown_only.count(name) > 0) continue;
-    AddSilent(frame, votes);
+    // Silence counts only where most have spoken. Elsewhere the silent are not
+    // even listed: names that few ranks state cost no more than those few.
+    if (2 * votes.size() > frame.reports.size()) AddSilent(frame, votes);
     std::optional<Disagreement> found = FindDisagreement(name, votes);
     if (found) disagreements_.emplace(name, *std::move(found));
   }

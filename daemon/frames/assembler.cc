@@ -14,6 +14,10 @@ namespace {
 // The newest attempts are kept.
 constexpr size_t kAttemptsKept = 256;
 
+// Open frames of more than max_open_bytes times this are closed without
+// waiting for anybody.
+constexpr size_t kHardLimitFactor = 8;
+
 std::shared_ptr<const FactSet> OrEmpty(std::shared_ptr<const FactSet> facts) {
   return facts != nullptr ? std::move(facts) : std::make_shared<FactSet>();
 }
@@ -174,6 +178,11 @@ void FrameAssembler::State::CloseDue(Instant now) {
   while (window.size() > static_cast<size_t>(options.max_newer_frames) &&
          (window.oldest_arrival() + options.overflow_after <= now ||
           window.bytes() > options.max_open_bytes)) {
+    CloseOldest(CloseReason::kOverflow, now);
+  }
+  // However few they are, open frames stay within a bound.
+  while (window.size() > 1 &&
+         window.bytes() / kHardLimitFactor > options.max_open_bytes) {
     CloseOldest(CloseReason::kOverflow, now);
   }
 }

@@ -25,6 +25,7 @@ struct AssemblerOptions {
   // long as open frames take no more than `max_open_bytes`: after an outage
   // ranks come back one by one, each with all that it has kept.
   absl::Duration overflow_after = absl::Seconds(10);
+  // Eight times as much closes the oldest frame at once.
   size_t max_open_bytes = size_t{64} << 20;
   // How long after being superseded a source may still send before that is an
   // event: reports in flight are no conflict.

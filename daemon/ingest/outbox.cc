@@ -15,6 +15,9 @@ bool HasRoom(const Map& map, uint32_t source, size_t max_sources) {
   return map.size() < max_sources || map.count(source) > 0;
 }
 
+// A firing set of a run with thousands of ranks must fit into a message.
+constexpr int kMaxShownRanks = 256;
+
 }  // namespace
 
 Outbox::Outbox(std::function<void()> wake, size_t max_sources)
@@ -100,7 +103,11 @@ Outbox::Taken Outbox::Take() {
     v1::Alerts* alerts = message.mutable_alerts();
     alerts->set_source(first->first);
     for (const alert::Alert& alert : *first->second.alerts) {
-      *alerts->add_alerts() = wire::ToProto(first->second.run, alert);
+      v1::Alert* shown = alerts->add_alerts();
+      *shown = wire::ToProto(first->second.run, alert);
+      if (shown->ranks_size() > kMaxShownRanks) {
+        shown->mutable_ranks()->Truncate(kMaxShownRanks);
+      }
     }
     firing_.erase(first);
   }

@@ -1,5 +1,6 @@
 #include "daemon/runs/registry.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -76,13 +77,16 @@ void Registry::Drain() { executor_.Join(); }
 
 void Registry::Forget(bool make_room) {
   const frames::Instant now = clock_.monotonic();
+  const auto keep_silent =
+      make_room ? std::min(options_.keep_ended, options_.keep_silent)
+                : options_.keep_silent;
   for (auto it = runs_.begin(); it != runs_.end();) {
     const auto snapshot = it->second->snapshot();
     const absl::Duration age = now - snapshot->state_since;
     const bool over =
         (snapshot->state == RunState::kEnded &&
          (make_room || age > options_.keep_ended)) ||
-        (snapshot->state == RunState::kSilent && age > options_.keep_silent);
+        (snapshot->state == RunState::kSilent && age > keep_silent);
     if (over && it->second->Retire(snapshot)) {
       it = runs_.erase(it);
     } else {

@@ -57,8 +57,8 @@ class Registry {
   void Drain();
 
  private:
-  // Forgets runs that ended or fell silent long enough ago, all ended ones if
-  // `make_room`.
+  // Forgets runs that ended or fell silent long enough ago; if `make_room` all
+  // ended ones, and those that fell silent as long ago as ended ones are kept.
   void Forget(bool make_room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;

@@ -1,5 +1,6 @@
 #include "daemon/detect/fact_mismatch.h"
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/daemon/detect/judged.h"
 #include "tests/testing/frame_builder.h"
@@ -139,6 +140,31 @@ TEST_F(FactMismatchTest, SilentRankDiffersWhereMostStateIt) {
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].ranks, Ranks{1});
   EXPECT_NE(findings[0].evidence.find("(not stated)"), std::string::npos);
+}
+
+// Names that only one rank states are nobody's business, and must not cost a
+// vote of each rank each.
+TEST_F(FactMismatchTest, PrivateNamesOfManyRanksAreNoMismatch) {
+  std::vector<std::shared_ptr<const frames::FactSet>> facts;
+  for (int rank = 0; rank < 300; ++rank) {
+    frames::FactSet set;
+    for (int i = 0; i < 64; ++i) {
+      set[absl::StrCat("private-", rank, "-", i)] = {"x"};
+    }
+    facts.push_back(std::make_shared<const frames::FactSet>(std::move(set)));
+  }
+  EXPECT_TRUE(Judge(detector_, MakeFrame(1, facts)).empty());
+}
+
+TEST_F(FactMismatchTest, SilenceOfHalfTheRanksIsNoMismatch) {
+  const auto said = Seed("7");
+  const auto nothing = Facts({});
+  EXPECT_TRUE(
+      Judge(detector_, MakeFrame(1, {said, said, nothing, nothing})).empty());
+  EXPECT_EQ(
+      Judge(detector_, MakeFrame(2, {said, said, said, nothing, nothing}))[0]
+          .ranks,
+      (Ranks{3, 4}));
 }
 
 TEST_F(FactMismatchTest, SeveralFactsAreSeveralFindings) {

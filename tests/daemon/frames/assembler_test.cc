@@ -154,6 +154,18 @@ TEST(FrameAssemblerTest, OverflowDoesNotWaitWhenMemoryRunsOut) {
   EXPECT_EQ(run.Told(), (Lines{"frame 1:1 of 2 overflow 0"}));
 }
 
+TEST(FrameAssemblerTest, NoFrameIsWaitedForBeyondTheHardLimitOfMemory) {
+  AssemblerOptions options;
+  options.max_newer_frames = 1000;
+  options.max_open_bytes = sizeof(Report);
+  AssemblerDriver run(2, options);
+  run.Hello(0, 10);
+  for (uint64_t step = 1; step <= 8; ++step) run.Say(0, 10, step);
+  EXPECT_EQ(run.Told(), (Lines{"up 0/10", "attempt 1 of 2 start"}));
+  run.Say(0, 10, 9);
+  EXPECT_EQ(run.Told(), (Lines{"frame 1:1 of 2 overflow 0"}));
+}
+
 // Facts that stay the same are held once, whatever the number of reports.
 TEST(FrameAssemblerTest, FactsCountAsMemoryOfOpenFramesWhenTheyChange) {
   AssemblerOptions options;

@@ -40,6 +40,19 @@ TEST(OutboxTest, KeepsOnlyTheNewestAcknowledgementAndAlertSet) {
   EXPECT_FALSE(outbox.Take().message);
 }
 
+TEST(OutboxTest, ShowsRanksAtMostTheFirstOfTheRanksConcerned) {
+  Outbox outbox([] {});
+  alert::Alert alert;
+  for (uint32_t rank = 0; rank < 1000; ++rank) {
+    alert.finding.ranks.push_back(rank);
+  }
+  using Alerts = std::vector<alert::Alert>;
+  outbox.ShowAlerts(3, "r", std::make_shared<const Alerts>(1, alert));
+  const auto message = outbox.Take().message;
+  EXPECT_EQ(message->alerts().alerts(0).ranks_size(), 256);
+  EXPECT_EQ(message->alerts().alerts(0).ranks(255), 255u);
+}
+
 TEST(OutboxTest, BoundsWhatWaitsForASlowReader) {
   Outbox outbox([] {});
   for (int i = 0; i < 5000; ++i) {

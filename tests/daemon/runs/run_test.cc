@@ -300,6 +300,40 @@ TEST(RegistryTest, ForgetsEndedRunsAfterTheirTimeOrToMakeRoom) {
   EXPECT_EQ(registry.Snapshot("b"), nullptr);
 }
 
+// Crashed runs must not lock newcomers out.
+TEST(RegistryTest, RunsThatFellSilentMakeRoom) {
+  FakeClock clock;
+  Registry registry(
+      {.max_runs = 1, .worker_threads = 1, .keep_ended = absl::Minutes(1)},
+      clock.clock(), [](const std::string&, const alert::Alert&) {});
+  const auto open = [&](std::string_view name) {
+    auto link = std::make_shared<FakeLink>();
+    auto run = registry.Open(
+        name,
+        {MakeInfo(0, 1), std::make_shared<const frames::FactSet>(), link});
+    if (!run.ok()) return false;
+    (*run)->Post(SourceDisconnected{0, kIncarnation, link}, 1);
+    // Silent is also what a run is before anybody has opened it.
+    while ((*run)->snapshot()->sources.empty() ||
+           (*run)->snapshot()->state != RunState::kSilent) {
+      std::this_thread::yield();
+    }
+    return true;
+  };
+  ASSERT_TRUE(open("a"));
+  EXPECT_FALSE(open("b"));
+  EXPECT_NE(registry.Snapshot("a"), nullptr);
+  clock.Advance(absl::Minutes(2));
+  bool opened = false;
+  // The executor may still hold "a" for a moment after its last snapshot.
+  for (int i = 0; i < 10'000 && !opened; ++i) {
+    opened = open("b");
+    if (!opened) std::this_thread::yield();
+  }
+  EXPECT_TRUE(opened);
+  EXPECT_EQ(registry.Snapshot("a"), nullptr);
+}
+
 TEST(RunBackPressureTest, SaysFullAndCallsBackWhenDrained) {
   FakeClock clock;
   Executor executor(1);
