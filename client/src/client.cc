@@ -11,6 +11,7 @@
 #include "client/src/client_impl.h"
 #include "client/src/client_status.h"
 #include "client/src/facts.h"
+#include "client/src/fork_count.h"
 #include "client/src/mutex.h"
 #include "client/src/report_ring.h"
 #include "client/src/sender.h"
@@ -55,7 +56,7 @@ struct Parts {
 class LiveClient : public Client {
  public:
   LiveClient(const Options& options, TransportFactory transport, Clock clock)
-      : pid_(getpid()),
+      : forks_(CountedForks()),
         parts_(std::make_unique<Parts>(options, std::move(transport),
                                        std::move(clock))) {}
 
@@ -163,11 +164,15 @@ class LiveClient : public Client {
   }
 
  private:
-  bool Forked() const { return getpid() != pid_; }
+  static uint32_t CountedForks() {
+    CountForks();
+    return ForkCount();
+  }
+  bool Forked() const { return ForkCount() != forks_; }
   // Comes before any lock: in a forked child one may be held for ever.
   bool Inert() const { return Forked() || stopped_ || parts_->status.silent; }
 
-  const pid_t pid_;
+  const uint32_t forks_;  // that led to the process it was started in
   std::atomic<bool> stopped_ = false;
   std::unique_ptr<Parts> parts_;
 };

@@ -231,16 +231,21 @@ void Sketch::Reset() {
 }
 
 std::string Sketch::Encode() const {
-  if (nonfinite_count_ > 0 || squared_norm_ == 0) return {};
-  const double norm = std::sqrt(squared_norm_);
   std::string wire;
-  wire.reserve(values_.size() * sizeof(uint16_t));
+  EncodeTo(&wire);
+  return wire;
+}
+
+void Sketch::EncodeTo(std::string* wire) const {
+  wire->clear();
+  if (nonfinite_count_ > 0 || squared_norm_ == 0) return;
+  const double norm = std::sqrt(squared_norm_);
+  wire->reserve(values_.size() * sizeof(uint16_t));
   for (double value : values_) {
     const uint16_t half = FloatToHalfBits(static_cast<float>(value / norm));
-    wire.push_back(static_cast<char>(half & 0xFF));
-    wire.push_back(static_cast<char>(half >> 8));
+    wire->push_back(static_cast<char>(half & 0xFF));
+    wire->push_back(static_cast<char>(half >> 8));
   }
-  return wire;
 }
 
 uint16_t FloatToHalf(float value) { return FloatToHalfBits(value); }

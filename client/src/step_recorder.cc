@@ -85,8 +85,8 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
     if (std::isfinite(norm)) {
       report_.set_gradient_norm(norm);
       // A norm that the scale takes below the double range counts as 0.
-      std::string sketch = norm > 0 ? sketch_.Encode() : "";
-      if (!IsAllZero(sketch)) report_.set_sketch(std::move(sketch));
+      if (norm > 0) sketch_.EncodeTo(report_.mutable_sketch());
+      if (IsAllZero(report_.sketch())) report_.mutable_sketch()->clear();
     }
   }
 

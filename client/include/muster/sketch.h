@@ -67,6 +67,8 @@ class Sketch {
   // Wire form: values / ‖g‖ as IEEE half precision, little endian, 2·width
   // bytes. Empty if an element was not finite or the norm is 0.
   std::string Encode() const;
+  // The same into `*wire`, whose memory is reused.
+  void EncodeTo(std::string* wire) const;
 
  private:
   // Adds `count` elements of one block; those of a whole block go by partial_.
