@@ -89,7 +89,9 @@ TEST(OutboxTest, SourceNumbersThatComeAndGoTakeNoMemory) {
   while (auto message = outbox.Take().message) {
     acks += message->has_ack();
     alerts += message->has_alerts();
-    if (message->ack().source() == 2) EXPECT_EQ(message->ack().sequence(), 7u);
+    if (message->ack().source() == 2) {
+      EXPECT_EQ(message->ack().sequence(), 7u);
+    }
   }
   EXPECT_EQ(acks, 3);
   EXPECT_EQ(alerts, 3);
