@@ -162,15 +162,21 @@ struct Squares {
   }
 };
 
+// Adds the squares of kSignWordBits elements.
+template <class Reader>
+HWY_INLINE void SquareWord(const unsigned char* bytes, Squares& squares) {
+  for (size_t pair = 0; pair < kSignWordBits / kPairElements; ++pair) {
+    Vector first, second;
+    Reader::Read(bytes + pair * kPairElements * Reader::kBytes, first, second);
+    squares.Add(pair, first, second);
+  }
+}
+
 template <class Reader>
 HWY_INLINE float SquaresOfPiece(const unsigned char* bytes, size_t count) {
   Squares squares;
-  for (size_t i = 0; i < count; i += 2 * kPairElements) {
-    Vector first, second;
-    Reader::Read(bytes + i * Reader::kBytes, first, second);
-    squares.Add(0, first, second);
-    Reader::Read(bytes + (i + kPairElements) * Reader::kBytes, first, second);
-    squares.Add(1, first, second);
+  for (size_t i = 0; i < count; i += kSignWordBits) {
+    SquareWord<Reader>(bytes + i * Reader::kBytes, squares);
   }
   return squares.Total();
 }
@@ -239,73 +245,121 @@ HWY_INLINE Vector SignsOf(WordVector signs, WordVector selector) {
 #endif
 }
 
-// Adds the piece at `bytes`, whose first element has flat index `offset`.
-template <class Reader>
-HWY_INLINE void ProjectPiece(const unsigned char* bytes, size_t count,
-                             uint64_t offset, const PieceRun& run,
-                             float* HWY_RESTRICT partial) {
-  uint64_t sign_words[kMaxPieceElements / kSignWordBits];
-  for (size_t i = 0; i < count / kSignWordBits; ++i) {
-    sign_words[i] = SignWord(run.sign_key, offset / kSignWordBits + i);
+constexpr size_t kPieceWords = kMaxPieceElements / kSignWordBits;
+
+// The sign words of a piece.
+HWY_INLINE void SignWordsOf(uint64_t key, uint64_t first, size_t count,
+                            uint64_t* HWY_RESTRICT sign_words) {
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  const hn::Repartition<uint64_t, Floats> wide;
+  const auto increment = hn::Set(wide, kPermutationIncrement);
+  auto state =
+      hn::Add(hn::Set(wide, key + (first + 1) * kPermutationIncrement),
+              hn::Mul(hn::Iota(wide, 0), increment));
+  for (size_t i = 0; i < count; i += hn::Lanes(wide)) {
+    auto z = state;
+    z = hn::Mul(hn::Xor(z, hn::ShiftRight<30>(z)),
+                hn::Set(wide, 0xBF58476D1CE4E5B9));
+    z = hn::Mul(hn::Xor(z, hn::ShiftRight<27>(z)),
+                hn::Set(wide, 0x94D049BB133111EB));
+    hn::Store(hn::Xor(z, hn::ShiftRight<31>(z)), wide, sign_words + i);
+    state = hn::Add(
+        state, hn::Set(wide, kPermutationIncrement * hn::MaxLanes(wide)));
   }
+#else
+  for (size_t i = 0; i < count; ++i) sign_words[i] = SignWord(key, first + i);
+#endif
+}
+
+// Adds the piece at `bytes`, whose first element has flat index `offset`.
+// Beside that it sums the squares of the piece at `next`, if kSquareNext: a
+// pass of their own would leave the memory idle half of the time.
+template <class Reader, bool kSquareNext>
+HWY_INLINE float ProjectPiece(const unsigned char* HWY_RESTRICT bytes,
+                              const unsigned char* HWY_RESTRICT next,
+                              size_t count, uint64_t offset,
+                              const PieceRun& run,
+                              float* HWY_RESTRICT partial) {
+  const size_t word_count = count / kSignWordBits;
+  HWY_ALIGN uint64_t sign_words[kPieceWords];
+  SignWordsOf(run.sign_key, offset / kSignWordBits, word_count, sign_words);
   const Floats floats;
   const Words words;
   const uint32_t permutation =
       LanePermutation(run.permutation_key, offset / run.width, run.width);
   const BlockPlan<Reader> plan(permutation);
   const auto indices = hn::IndicesFromVec(floats, plan.lane);
-  float* targets[kUnitVectors];
+  char* targets[kUnitVectors];
   for (size_t v = 0; v < kUnitVectors; ++v) {
-    targets[v] = partial + ((v / 2) ^ plan.pair) * kPairElements +
-                 ((v % 2) ^ plan.vector) * kLanes;
+    targets[v] = reinterpret_cast<char*>(
+        partial + ((v / 2) ^ plan.pair) * kPairElements +
+        ((v % 2) ^ plan.vector) * kLanes);
+    // Else the compiler adds these up anew at each use.
+    asm("" : "+r"(targets[v]));
   }
-  const size_t first_unit = (offset & (run.width - 1)) / kUnitElements;
-  for (size_t unit = 0; unit < count / kUnitElements; ++unit) {
-    uint32_t signs;
-    std::memcpy(
-        &signs,
-        reinterpret_cast<const char*>(sign_words) + unit * sizeof(signs),
-        sizeof(signs));
-    const WordVector all_signs = hn::Set(words, signs);
-    const size_t target =
-        ((first_unit + unit) ^ (permutation / kUnitElements)) * kUnitElements;
-    for (size_t pair = 0; pair < kUnitPairs; ++pair) {
-      const unsigned char* source =
-          bytes +
-          (unit * kUnitElements + pair * kPairElements) * Reader::kBytes;
-      Vector x[2];
-      Reader::Read(source, x[0], x[1]);
-      for (size_t v = 0; v < 2; ++v) {
-        const size_t n = 2 * pair + v;
-        const Vector moved = hn::TableLookupLanes(x[v], indices);
-        const Vector value =
-            hn::Xor(moved, SignsOf(all_signs, plan.selectors[n]));
-        float* sum = targets[n] + target;
-        hn::Store(hn::Add(hn::Load(floats, sum), value), floats, sum);
+  const auto* unit_signs = reinterpret_cast<const char*>(sign_words);
+  const size_t unit_permutation =
+      (permutation ^ (offset & (run.width - 1))) / kUnitElements *
+      kUnitElements * sizeof(float);
+  Squares squares;
+  for (size_t word = 0; word < word_count; ++word) {
+    for (size_t half = 0; half < 2; ++half) {
+      const size_t unit = 2 * word + half;
+      uint32_t signs;
+      std::memcpy(&signs, unit_signs + unit * sizeof(signs), sizeof(signs));
+      const WordVector all_signs = hn::Set(words, signs);
+      const size_t target =
+          (unit * kUnitElements * sizeof(float)) ^ unit_permutation;
+      for (size_t pair = 0; pair < kUnitPairs; ++pair) {
+        Vector x[2];
+        Reader::Read(bytes + (unit * kUnitElements + pair * kPairElements) *
+                                 Reader::kBytes,
+                     x[0], x[1]);
+        for (size_t v = 0; v < 2; ++v) {
+          const size_t n = 2 * pair + v;
+          const Vector value =
+              hn::Xor(hn::TableLookupLanes(x[v], indices),
+                      SignsOf(all_signs, plan.selectors[n]));
+          auto* sum = reinterpret_cast<float*>(targets[n] + target);
+          hn::Store(hn::Add(hn::Load(floats, sum), value), floats, sum);
+        }
       }
     }
-    for (size_t line = 0; line < kUnitElements * Reader::kBytes; line += 64) {
-      hwy::Prefetch(bytes + unit * kUnitElements * Reader::kBytes + line +
-                    kPrefetchBytes);
+    if constexpr (kSquareNext) {
+      const size_t at = word * kSignWordBits * Reader::kBytes;
+      SquareWord<Reader>(next + at, squares);
+      for (size_t line = 0; kPrefetchBytes && line < kSignWordBits * Reader::kBytes;
+           line += 64) {
+        hwy::Prefetch(next + at + line + kPrefetchBytes);
+      }
     }
   }
+  return squares.Total();
 }
 
 template <class Reader>
 size_t AddPiecesOf(const PieceRun& run, float* HWY_RESTRICT partial,
                    double* squared_norm) {
   const size_t count = PieceElements(run.width);
+  const size_t piece_bytes = count * Reader::kBytes;
+  const unsigned char* bytes = run.data;
+  uint64_t offset = run.offset;
+  float squares = SquaresOfPiece<Reader>(bytes, count);
   double total = 0;
   size_t piece = 0;
-  for (; piece < run.pieces; ++piece) {
-    const unsigned char* bytes = run.data + piece * count * Reader::kBytes;
-    const float squares = SquaresOfPiece<Reader>(bytes, count);
-    if (!std::isfinite(squares)) break;
+  for (; piece < run.pieces && std::isfinite(squares); ++piece) {
     total += squares >= kSmallestTrustedSquares
                  ? squares
                  : SquaresInDouble<Reader>(bytes, count);
-    ProjectPiece<Reader>(bytes, count, run.offset + piece * count, run,
-                         partial);
+    const unsigned char* next = bytes + piece_bytes;
+    if (piece + 1 < run.pieces) {
+      squares = ProjectPiece<Reader, true>(bytes, next, count, offset, run,
+                                           partial);
+    } else {
+      ProjectPiece<Reader, false>(bytes, next, count, offset, run, partial);
+    }
+    bytes = next;
+    offset += count;
   }
   *squared_norm += total;
   return piece;
