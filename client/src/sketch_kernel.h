@@ -48,8 +48,11 @@ size_t AddPieces(const PieceRun& run, float* partial, double* squared_norm);
 // Adds `partial` of elements of `type` to `values`, and clears it.
 void FoldPartial(DataType type, uint32_t width, float* partial, double* values);
 
-// As the two above, in plain C++: what the vector code is held to, and what
-// runs where there are no vectors.
+// The instruction sets of which one is chosen, as bits of Highway's targets.
+int64_t KernelTargets();
+
+// As AddPieces and FoldPartial, in plain C++: what the vector code is held to,
+// and what runs where there are no vectors.
 size_t AddPiecesPlain(const PieceRun& run, float* partial,
                       double* squared_norm);
 void FoldPartialPlain(DataType type, uint32_t width, float* partial,

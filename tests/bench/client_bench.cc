@@ -35,6 +35,12 @@ struct Options {
   int pairs = 31;
 };
 
+// Aligned as PyTorch aligns its tensors.
+struct alignas(64) Line {
+  unsigned char bytes[64];
+};
+using Elements = std::vector<Line>;
+
 struct Summary {
   double median, low, high;
 };
@@ -76,7 +82,7 @@ Summary Compare(int pairs, const Work& work, const Work& base,
 }
 
 // Normal numbers. A mebibyte over and over: neither side cares.
-std::vector<uint64_t> Gradient(DataType type, size_t bytes) {
+Elements Gradient(DataType type, size_t bytes) {
   std::mt19937_64 random(1);
   std::normal_distribution<float> normal;
   std::string mebibyte;
@@ -88,7 +94,7 @@ std::vector<uint64_t> Gradient(DataType type, size_t bytes) {
     if (type == DataType::kBFloat16) bits >>= 16;
     mebibyte.append(reinterpret_cast<const char*>(&bits), SizeOf(type));
   }
-  std::vector<uint64_t> words(bytes / sizeof(uint64_t));
+  Elements words(bytes / sizeof(Line));
   for (size_t at = 0; at < bytes; at += mebibyte.size()) {
     std::memcpy(reinterpret_cast<char*>(words.data()) + at, mebibyte.data(),
                 mebibyte.size());
@@ -99,7 +105,7 @@ std::vector<uint64_t> Gradient(DataType type, size_t bytes) {
 // Keeps a result from being optimised away.
 volatile float sink;
 
-Work SketchOf(Sketch& sketch, const std::vector<uint64_t>& words, size_t bytes,
+Work SketchOf(Sketch& sketch, const Elements& words, size_t bytes,
               DataType type, int times = 1) {
   return [&sketch, data = words.data(), bytes, type, times] {
     for (int i = 0; i < times; ++i) {
@@ -109,8 +115,8 @@ Work SketchOf(Sketch& sketch, const std::vector<uint64_t>& words, size_t bytes,
   };
 }
 
-Work SumOf(const std::vector<uint64_t>& words, size_t bytes, DataType type,
-           int variant, int times = 1) {
+Work SumOf(const Elements& words, size_t bytes, DataType type, int variant,
+           int times = 1) {
   return [data = words.data(), bytes, type, variant, times] {
     for (int i = 0; i < times; ++i) {
       sink = SumOfSquares(data, bytes, type, variant);
@@ -119,8 +125,7 @@ Work SumOf(const std::vector<uint64_t>& words, size_t bytes, DataType type,
 }
 
 // The variant of the sum that is fastest on this memory.
-int FastestSum(const std::vector<uint64_t>& words, size_t bytes, DataType type,
-               int times) {
+int FastestSum(const Elements& words, size_t bytes, DataType type, int times) {
   std::vector<double> seconds[kSumVariants];
   for (int round = 0; round < 7; ++round) {
     for (int v = 0; v < kSumVariants; ++v) {
@@ -138,7 +143,7 @@ int FastestSum(const std::vector<uint64_t>& words, size_t bytes, DataType type,
 
 // A count sketch as the textbook has it: bucket and sign of each element from a
 // hash of its index.
-void HashedSketch(const std::vector<uint64_t>& words, size_t bytes,
+void HashedSketch(const Elements& words, size_t bytes,
                   std::vector<float>& sums) {
   const auto* data = reinterpret_cast<const unsigned char*>(words.data());
   for (size_t i = 0; i < bytes / sizeof(float); ++i) {
@@ -177,7 +182,7 @@ class Report {
 
 void MeasureFloat32(const Options& options, Report& report) {
   constexpr DataType kType = DataType::kFloat32;
-  const std::vector<uint64_t> words = Gradient(kType, options.bytes);
+  const Elements words = Gradient(kType, options.bytes);
   const int variant = FastestSum(words, options.bytes, kType, 1);
   std::printf("fastest sum of squares: prefetch %zu bytes ahead\n",
               kPrefetchBytes[variant]);
@@ -228,7 +233,7 @@ void MeasureFloat32(const Options& options, Report& report) {
 
 void MeasureHalves(const Options& options, DataType type, const char* name,
                    Report& report) {
-  const std::vector<uint64_t> words = Gradient(type, options.bytes);
+  const Elements words = Gradient(type, options.bytes);
   Sketch sketch(SketchSpec{});
   double seconds;
   // float16 is compared with the sum of as many bytes of bfloat16.
