@@ -71,20 +71,19 @@ class Sketch {
   void EncodeTo(std::string* wire) const;
 
  private:
-  // Adds `count` elements of one block; those of a whole block go by partial_.
-  void AddPiece(uint64_t offset, const float* x, size_t count,
-                uint32_t permutation, bool whole_block);
-  // As AddPiece, for elements that are not finite or whose squares overflow.
-  void AddExtremePiece(uint64_t offset, const float* x, size_t count,
-                       uint32_t permutation);
-  // Moves partial_ into values_.
-  void Fold();
+  // Adds whole blocks, at most as many as float32 may sum.
+  void AddBlocks(uint64_t offset, const unsigned char* bytes, size_t count,
+                 DataType type);
+  // Adds elements of one block that float32 may not sum: few, not finite, or
+  // too large to be squared.
+  void AddInDouble(uint64_t offset, const unsigned char* bytes, size_t count,
+                   DataType type);
 
   const SketchSpec spec_;
   const uint64_t permutation_key_;  // K_A of the specification
   const uint64_t sign_key_;         // K_B
   std::vector<double> values_;
-  std::vector<float> partial_;  // sums over a bounded number of blocks
+  std::vector<float> partial_;  // float32 sums, all 0 between calls
   double squared_norm_ = 0;
   uint64_t nonfinite_count_ = 0;
   uint64_t element_count_ = 0;
