@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "client/src/grpc_framing.h"
+
 namespace muster {
 namespace {
 
@@ -208,7 +210,7 @@ class GrpcTransport : public Transport {
         return Event{Event::Kind::kSent, ""};
       case kFinish: {
         Event event{Event::Kind::kClosed, "stream ended"};
-        if (!status_.ok()) event.text = status_.error_message();
+        if (!status_.ok()) event.text = OneLine(status_.error_message());
         return event;
       }
       default:
