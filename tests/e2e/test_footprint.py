@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-# Counts before and after; the reports go to a real daemon.
+# Reports to a real daemon, as fast as it can.
 SCRIPT = """
 import json, sys, time
 {imports}
@@ -27,7 +27,7 @@ def libraries():
 
 def run(first, last):
     for step in range(first, last):
-        {observe}
+        monitor.observe(0, gradient)
         monitor.end_step(step, loss=1.0)
     while monitor.stats().queued:
         time.sleep(0.01)
@@ -46,14 +46,15 @@ json.dump([before, early, late], sys.stdout)
 """
 
 
-def measure(address, imports="", observe="pass"):
+def measure(address, imports):
+    """[threads, MB, libraries] at the start, after 10,000 and after 100,000 steps."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "client" / "python"),
         "MUSTER_ADDRESS": address,
         "MUSTER_RUN_ID": "footprint",
     }
-    script = SCRIPT.format(imports=imports, observe=observe)
+    script = SCRIPT.format(imports=imports)
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=240
     )
@@ -61,16 +62,19 @@ def measure(address, imports="", observe="pass"):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("beside", ["a bare interpreter", "torch"])
-def test_one_thread_and_little_memory(musterd, beside):
-    imports = {
-        "a bare interpreter": "import array\ngradient = array.array('f', [1.0]) * 4096",
-        "torch": "import torch\ngradient = torch.ones(4096)",
-    }[beside]
-    before, early, late = measure(musterd.grpc, imports, "monitor.observe(0, gradient)")
+# A bare interpreter pays for the C++ library too (1.4 MB), which torch brings anyway.
+@pytest.mark.parametrize(
+    "beside, imports, megabytes",
+    [
+        ("a bare interpreter", "import array\ngradient = array.array('f', [1.0]) * 4096", 4),
+        ("torch", "import torch\ngradient = torch.ones(4096)", 3),
+    ],
+)
+def test_one_thread_and_little_memory(musterd, beside, imports, megabytes):
+    before, early, late = measure(musterd.grpc, imports)
     for name, counts in [("before", before), ("10,000 steps", early), ("100,000 steps", late)]:
         print(f"{beside}, {name}: {counts[0]} threads, {counts[1]:.1f} MB, {counts[2]} libraries")
     assert early[0] - before[0] <= 1
-    assert early[1] - before[1] <= 3
+    assert early[1] - before[1] <= megabytes
     assert late[0] == early[0]
     assert late[1] - early[1] <= 0.25
