@@ -2,11 +2,13 @@
 // and with one printable line. The input is what comes over the connection, in
 // pieces: a byte, then so many bytes; a piece of 0 bytes ends the client's
 // sending, one of 255 makes it ping.
-#include <chrono>
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "client/src/client_status.h"
 #include "client/src/conversation.h"
@@ -23,6 +25,7 @@ void Expect(bool condition) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace muster;
+  google::protobuf::SetLogHandler(nullptr);
   Options options;
   options.run_id = "run";
   ClientStatus status({});
