@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
 #include <string_view>
 #include <system_error>
 
@@ -27,7 +28,18 @@ bool IsHostAndPort(std::string_view text) {
          number >= 1 && number <= 65535;
 }
 
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 }  // namespace
+
+TlsFiles TlsFiles::FromEnvironment() {
+  return {.ca = Variable("MUSTER_CA_FILE"),
+          .certificate = Variable("MUSTER_CERT_FILE"),
+          .key = Variable("MUSTER_KEY_FILE")};
+}
 
 bool ParseAddress(const std::string& text, Address* address,
                   std::string* error) {
@@ -49,6 +61,16 @@ bool ParseAddress(const std::string& text, Address* address,
            "\": must be HOST:PORT, tls://HOST:PORT or unix:PATH, with a port "
            "of 1 to 65535";
   return false;
+}
+
+void SplitTarget(const std::string& target, std::string* host,
+                 std::string* port) {
+  const size_t colon = target.rfind(':');
+  *host = target.substr(0, colon);
+  *port = target.substr(colon + 1);
+  if (host->size() > 2 && host->front() == '[') {
+    *host = host->substr(1, host->size() - 2);
+  }
 }
 
 }  // namespace muster

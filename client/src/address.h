@@ -12,10 +12,25 @@ struct Address {
   std::string target;  // HOST:PORT, or the path of the socket
 };
 
+// Files in PEM form behind a tls:// address; an empty path is none.
+struct TlsFiles {
+  std::string ca;           // whom to trust; none: the system's authorities
+  std::string certificate;  // the client's own chain
+  std::string key;          // that belongs to `certificate`
+
+  // MUSTER_CA_FILE, MUSTER_CERT_FILE and MUSTER_KEY_FILE.
+  static TlsFiles FromEnvironment();
+};
+
 // Parses HOST:PORT, tls://HOST:PORT or unix:PATH; an IPv6 host stands in
 // brackets. False with `*error` set (one line) if `text` is none of them.
 bool ParseAddress(const std::string& text, Address* address,
                   std::string* error);
+
+// HOST:PORT in two; the brackets of an IPv6 host go. Requires: the target of a
+// parsed address that is no path.
+void SplitTarget(const std::string& target, std::string* host,
+                 std::string* port);
 
 }  // namespace muster
 

@@ -12,6 +12,7 @@
 #include "client/src/client_status.h"
 #include "client/src/facts.h"
 #include "client/src/fork_count.h"
+#include "client/src/http2_transport.h"
 #include "client/src/mutex.h"
 #include "client/src/report_ring.h"
 #include "client/src/sender.h"
@@ -216,7 +217,12 @@ std::unique_ptr<Client> Client::Start(Options options, std::string* error) {
     return nullptr;
   }
   return StartClient(
-      std::move(options), [address] { return MakeTransport(address); },
+      std::move(options),
+      // The environment is read here, on a thread of the host's: it may change
+      // its variables while the sender thread runs.
+      [address, files = TlsFiles::FromEnvironment()] {
+        return MakeHttp2Transport(address, files);
+      },
       [] { return std::chrono::steady_clock::now(); }, error);
 }
 

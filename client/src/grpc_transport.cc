@@ -1,18 +1,19 @@
-// The transport over grpc++: one completion queue, polled by the caller's own
-// thread. Messages pass as bytes, so nothing is encoded twice.
+// One completion queue, polled by the caller's own thread. Messages pass as
+// bytes, so nothing is encoded twice.
+#include "client/src/grpc_transport.h"
+
 #include <grpcpp/alarm.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "client/src/transport.h"
+#include "client/src/grpc_framing.h"
 
 namespace muster {
 namespace {
@@ -24,11 +25,11 @@ constexpr int kKeepaliveTimeoutMs = 10000;
 
 using Event = TransportEvent;
 
-// Contents of the file that an environment variable names; empty if the
-// variable is unset. False if the file cannot be read.
-bool ReadFileOf(const char* variable, std::string* text, std::string* error) {
-  const char* path = std::getenv(variable);
-  if (path == nullptr || *path == '\0') return true;
+// Contents of `path`, empty if that is. False with *error set if the file
+// cannot be read; `variable` named it.
+bool ReadFile(const char* variable, const std::string& path, std::string* text,
+              std::string* error) {
+  if (path.empty()) return true;
   std::ifstream file(path, std::ios::binary);
   text->assign(std::istreambuf_iterator<char>(file), {});
   if (!file.bad() && file.is_open() && !text->empty()) return true;
@@ -38,12 +39,15 @@ bool ReadFileOf(const char* variable, std::string* text, std::string* error) {
 
 // Null with `*error` set if a file of certificates cannot be read.
 std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(Address::Kind kind,
+                                                          const TlsFiles& files,
                                                           std::string* error) {
   if (kind != Address::Kind::kTls) return grpc::InsecureChannelCredentials();
   grpc::SslCredentialsOptions options;
-  if (!ReadFileOf("MUSTER_CA_FILE", &options.pem_root_certs, error) ||
-      !ReadFileOf("MUSTER_CERT_FILE", &options.pem_cert_chain, error) ||
-      !ReadFileOf("MUSTER_KEY_FILE", &options.pem_private_key, error)) {
+  if (!ReadFile("MUSTER_CA_FILE", files.ca, &options.pem_root_certs, error) ||
+      !ReadFile("MUSTER_CERT_FILE", files.certificate, &options.pem_cert_chain,
+                error) ||
+      !ReadFile("MUSTER_KEY_FILE", files.key, &options.pem_private_key,
+                error)) {
     return nullptr;
   }
   return grpc::SslCredentials(options);
@@ -73,7 +77,8 @@ gpr_timespec Until(std::chrono::steady_clock::time_point deadline) {
 
 class GrpcTransport : public Transport {
  public:
-  explicit GrpcTransport(const Address& address) : address_(address) {}
+  GrpcTransport(const Address& address, const TlsFiles& files)
+      : address_(address), files_(files) {}
 
   ~GrpcTransport() override {
     Close();
@@ -87,7 +92,8 @@ class GrpcTransport : public Transport {
 
   void Open() override {
     open_error_.clear();
-    const auto credentials = MakeCredentials(address_.kind, &open_error_);
+    const auto credentials =
+        MakeCredentials(address_.kind, files_, &open_error_);
     if (credentials == nullptr) return;
     const bool is_unix = address_.kind == Address::Kind::kUnix;
     const std::string target =
@@ -204,7 +210,7 @@ class GrpcTransport : public Transport {
         return Event{Event::Kind::kSent, ""};
       case kFinish: {
         Event event{Event::Kind::kClosed, "stream ended"};
-        if (!status_.ok()) event.text = status_.error_message();
+        if (!status_.ok()) event.text = OneLine(status_.error_message());
         return event;
       }
       default:
@@ -223,6 +229,7 @@ class GrpcTransport : public Transport {
   }
 
   const Address address_;
+  const TlsFiles files_;
   grpc::CompletionQueue queue_;
   grpc::Alarm alarm_;
   std::atomic<bool> wake_set_ = false;
@@ -240,8 +247,9 @@ class GrpcTransport : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> MakeTransport(const Address& address) {
-  return std::make_unique<GrpcTransport>(address);
+std::unique_ptr<Transport> MakeGrpcTransport(const Address& address,
+                                             const TlsFiles& files) {
+  return std::make_unique<GrpcTransport>(address, files);
 }
 
 }  // namespace muster

@@ -7,8 +7,6 @@
 #include <memory>
 #include <string>
 
-#include "client/src/address.h"
-
 namespace muster {
 
 // What Wait() returns.
@@ -53,9 +51,6 @@ class Transport {
 
 // Called on the thread that will drive the transport.
 using TransportFactory = std::function<std::unique_ptr<Transport>()>;
-
-// The transport of this build.
-std::unique_ptr<Transport> MakeTransport(const Address& address);
 
 }  // namespace muster
 

@@ -29,6 +29,10 @@ def load():
         ("daemon/server.cc", "grpcpp/grpcpp.h", False),
         ("daemon/server.cc", "muster/client.h", True),
         ("client/src/client.cc", "daemon/base/mutex.h", True),
+        ("client/src/client.cc", "client/src/grpc_transport.h", True),
+        ("client/src/http2_session.cc", "nghttp2/nghttp2.h", False),
+        ("client/src/http2_transport.cc", "nghttp2/nghttp2.h", True),
+        ("client/src/socket.cc", "openssl/ssl.h", True),
         ("cli/main.cc", "daemon/config.h", True),
         ("daemon/history/store.h", "daemon/frames/frame.h", True),  # a room not yet placed
     ],

@@ -211,6 +211,33 @@ def test_forked_child_is_inert_and_parent_goes_on():
     assert forked_ranks.call(_use_in_child) == (False, True, 2)
 
 
+def _report_from_forked_ranks(address):
+    parent = muster.start(address, "forked", 0, 3)
+    parent.end_step(0, loss=1.0)
+    wait_for(lambda: parent.stats().acknowledged == 1, "the parent's report")
+
+    def rank(number):
+        with muster.start(address, "forked", number, 3) as monitor:
+            monitor.end_step(0, loss=1.0)
+            wait_for(lambda: monitor.stats().acknowledged == 1, f"the report of rank {number}")
+            return monitor.stats()
+
+    ranks = [forked_ranks.call(rank, number) for number in (1, 2)]
+    parent.end_step(1, loss=1.0)
+    wait_for(lambda: parent.stats().acknowledged == 2, "the parent's second report")
+    stats = parent.stats()
+    parent.close()
+    return stats, ranks
+
+
+def test_forked_ranks_start_clients_of_their_own_beside_the_parents(musterd):
+    parent, ranks = forked_ranks.call(_report_from_forked_ranks, musterd.grpc)
+    assert (parent.acknowledged, parent.reconnects) == (2, 0)
+    assert [(stats.made, stats.acknowledged) for stats in ranks] == [(1, 1), (1, 1)]
+    reporting = musterd.get("/api/v1/runs/forked/ranks")["ranks"]
+    assert sorted(int(rank.get("rank", 0)) for rank in reporting) == [0, 1, 2]
+
+
 LOSSES = {
     "number": 1.25,
     "tensor": torch.tensor(1.25),

@@ -1,24 +1,21 @@
-// The client over real gRPC, against a small daemon in this process.
+// The client over each transport, against a small grpc++ daemon in this
+// process.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "client/src/client_impl.h"
 #include "muster/client.h"
 #include "tests/client/lite_server.h"
+#include "tests/client/log_lines.h"
+#include "tests/client/temporary_folder.h"
+#include "tests/client/transports_under_test.h"
 
 // The distribution's c-ares loses 10 bytes for each host name it resolves.
 extern "C" const char* __lsan_default_suppressions() {
@@ -33,57 +30,36 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 using Record = LiteServer::Record;
 
-// Removed with all in it at the end of its scope.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "musterXXXXXX";
-    path_ = mkdtemp(name.data());
+class TransportTest : public testing::TestWithParam<TransportUnderTest> {
+ protected:
+  static std::unique_ptr<Client> Start(const std::string& address,
+                                       LogLines* log = nullptr,
+                                       milliseconds flush_timeout = seconds(10),
+                                       uint32_t width = 64,
+                                       const TlsFiles& files = {}) {
+    Options options;
+    options.address = address;
+    options.run_id = "run-1";
+    options.sketch.width = width;
+    options.flush_timeout = flush_timeout;
+    options.log = [log](const std::string& line) {
+      if (log != nullptr) log->Add(line);
+    };
+    std::string error;
+    Address parsed;
+    EXPECT_TRUE(ParseAddress(address, &parsed, &error)) << error;
+    std::unique_ptr<Client> client = StartClient(
+        options,
+        [parsed, files, make = GetParam().make] { return make(parsed, files); },
+        steady_clock::now, &error);
+    EXPECT_NE(client, nullptr) << error;
+    return client;
   }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string File(const std::string& name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
 };
 
-// Lines that a client logs.
-class Log {
- public:
-  void Add(const std::string& line) {
-    const std::lock_guard lock(mutex_);
-    lines_ += line + "\n";
-    changed_.notify_all();
-  }
-  bool WaitForText(const std::string& text) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, seconds(20), [&] {
-      return lines_.find(text) != std::string::npos;
-    });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::string lines_;
-};
-
-std::unique_ptr<Client> Start(const std::string& address, Log* log = nullptr,
-                              milliseconds flush_timeout = seconds(10),
-                              uint32_t width = 64) {
-  Options options;
-  options.address = address;
-  options.run_id = "run-1";
-  options.sketch.width = width;
-  options.flush_timeout = flush_timeout;
-  options.log = [log](const std::string& line) {
-    if (log != nullptr) log->Add(line);
-  };
-  std::string error;
-  std::unique_ptr<Client> client = Client::Start(options, &error);
-  EXPECT_NE(client, nullptr) << error;
-  return client;
-}
+INSTANTIATE_TEST_SUITE_P(Each, TransportTest,
+                         testing::ValuesIn(TransportsUnderTest()),
+                         [](const auto& info) { return info.param.name; });
 
 void MakeSteps(Client& client, uint64_t first, uint64_t last) {
   for (uint64_t step = first; step <= last; ++step) {
@@ -91,7 +67,7 @@ void MakeSteps(Client& client, uint64_t first, uint64_t last) {
   }
 }
 
-TEST(GrpcTransportTest, DeliversReportsAndGoodbye) {
+TEST_P(TransportTest, DeliversReportsAndGoodbye) {
   LiteServer server("127.0.0.1:0");
   const std::unique_ptr<Client> client = Start(server.address());
   MakeSteps(*client, 1, 100);
@@ -107,7 +83,7 @@ TEST(GrpcTransportTest, DeliversReportsAndGoodbye) {
   });
 }
 
-TEST(GrpcTransportTest, DeliversOverAUnixSocket) {
+TEST_P(TransportTest, DeliversOverAUnixSocket) {
   const TemporaryFolder folder;
   const std::string address = "unix:" + folder.File("socket");
   LiteServer server(address);
@@ -118,7 +94,7 @@ TEST(GrpcTransportTest, DeliversOverAUnixSocket) {
   EXPECT_EQ(client->GetStats().acknowledged, 3u);
 }
 
-TEST(GrpcTransportTest, CarriesTheWidestSketchesInSeveralMessages) {
+TEST_P(TransportTest, CarriesTheWidestSketchesInSeveralMessages) {
   LiteServer server("127.0.0.1:0");
   const std::unique_ptr<Client> client =
       Start(server.address(), nullptr, seconds(10), 65536);
@@ -137,7 +113,7 @@ TEST(GrpcTransportTest, CarriesTheWidestSketchesInSeveralMessages) {
   });
 }
 
-TEST(GrpcTransportTest, SendsAgainAfterTheDaemonRestarts) {
+TEST_P(TransportTest, SendsAgainAfterTheDaemonRestarts) {
   auto server = std::make_unique<LiteServer>("127.0.0.1:0");
   const std::string address = server->address();
   server->SetAcknowledging(false);
@@ -156,8 +132,8 @@ TEST(GrpcTransportTest, SendsAgainAfterTheDaemonRestarts) {
   EXPECT_EQ(client->GetStats().reconnects, 1u);
 }
 
-TEST(GrpcTransportTest, ADeadDaemonIsToldAndCostsNoMoreThanTheFlush) {
-  Log log;
+TEST_P(TransportTest, ADeadDaemonIsToldAndCostsNoMoreThanTheFlush) {
+  LogLines log;
   // Nothing listens on port 1.
   const std::unique_ptr<Client> client =
       Start("127.0.0.1:1", &log, milliseconds(300));
@@ -169,62 +145,30 @@ TEST(GrpcTransportTest, ADeadDaemonIsToldAndCostsNoMoreThanTheFlush) {
   EXPECT_EQ(client->GetStats().dropped, 3u);
 }
 
-TEST(GrpcTransportTest, APeerThatNeverAnswersCostsNoMoreThanTheFlush) {
-  const int listener = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in name = {};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(name);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&name), length), 0);
-  ASSERT_EQ(listen(listener, 4), 0);
-  getsockname(listener, reinterpret_cast<sockaddr*>(&name), &length);
-  const std::unique_ptr<Client> client =
-      Start("127.0.0.1:" + std::to_string(ntohs(name.sin_port)), nullptr,
-            milliseconds(300));
-  MakeSteps(*client, 1, 3);
-  const auto start = steady_clock::now();
-  client->Stop();
-  EXPECT_LT(steady_clock::now() - start, seconds(5));
-  close(listener);
+TEST_P(TransportTest, ReachesTheDaemonByNameAndOverIpv6) {
+  LiteServer named("127.0.0.1:0");
+  LiteServer six("[::1]:0");
+  if (!six.running() || six.port() == 0) GTEST_SKIP() << "no IPv6 here";
+  for (const std::string& address :
+       {"localhost:" + std::to_string(named.port()),
+        "[::1]:" + std::to_string(six.port())}) {
+    const std::unique_ptr<Client> client = Start(address);
+    MakeSteps(*client, 1, 3);
+    client->Stop();
+    EXPECT_EQ(client->GetStats().acknowledged, 3u) << address;
+  }
 }
 
-TEST(GrpcTransportTest, AnUnreadableCertificateIsNamed) {
-  setenv("MUSTER_CA_FILE", "/nonexistent/ca.pem", 1);
-  Log log;
+TEST_P(TransportTest, AHostWithoutAnAddressIsNamed) {
+  LogLines log;
   const std::unique_ptr<Client> client =
-      Start("tls://127.0.0.1:1", &log, milliseconds(1));
+      Start("no.such.host.invalid:1", &log, milliseconds(1));
   EXPECT_TRUE(
-      log.WaitForText("MUSTER_CA_FILE: cannot read /nonexistent/ca.pem"));
+      log.WaitForText("cannot reach the daemon at no.such.host.invalid:1"));
   client->Stop();
-  unsetenv("MUSTER_CA_FILE");
 }
 
-TEST(GrpcTransportTest, DeliversOverTls) {
-  const TemporaryFolder folder;
-  const std::string key = folder.File("key.pem");
-  const std::string certificate = folder.File("certificate.pem");
-  const std::string command =
-      "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost "
-      "-addext subjectAltName=DNS:localhost -keyout " +
-      key + " -out " + certificate + " 2>/dev/null";
-  if (std::system(command.c_str()) != 0) GTEST_SKIP() << "no openssl command";
-  const auto read = [](const std::string& path) {
-    std::ifstream file(path);
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  };
-  grpc::SslServerCredentialsOptions tls;
-  tls.pem_key_cert_pairs.push_back({read(key), read(certificate)});
-  LiteServer server("127.0.0.1:0", grpc::SslServerCredentials(tls));
-  setenv("MUSTER_CA_FILE", certificate.c_str(), 1);
-  const std::unique_ptr<Client> client =
-      Start("tls://localhost:" + std::to_string(server.port()));
-  MakeSteps(*client, 1, 3);
-  client->Stop();
-  unsetenv("MUSTER_CA_FILE");
-  EXPECT_EQ(client->GetStats().acknowledged, 3u);
-}
-
-TEST(GrpcTransportTest, AForkedChildLeavesTheStreamAlone) {
+TEST_P(TransportTest, AForkedChildLeavesTheStreamAlone) {
   LiteServer server("127.0.0.1:0");
   const std::unique_ptr<Client> client = Start(server.address());
   MakeSteps(*client, 1, 1);
@@ -247,7 +191,7 @@ TEST(GrpcTransportTest, AForkedChildLeavesTheStreamAlone) {
   EXPECT_EQ(client->GetStats().reconnects, 0u);
 }
 
-TEST(GrpcTransportTest, ManyClientsStartAndStopInOneProcess) {
+TEST_P(TransportTest, ManyClientsStartAndStopInOneProcess) {
   LiteServer server("127.0.0.1:0");
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {

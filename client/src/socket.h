@@ -1,0 +1,58 @@
+// Stream sockets that never block, and the addresses they connect to.
+#ifndef MUSTER_CLIENT_SRC_SOCKET_H_
+#define MUSTER_CLIENT_SRC_SOCKET_H_
+
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/src/address.h"
+
+namespace muster {
+
+struct SocketAddress {
+  sockaddr_storage storage = {};
+  socklen_t length = 0;
+};
+
+// Where `address` may be reached, best first. Asks the name service unless the
+// host is a number, which may block for as long as that is configured to. Empty
+// with *error set (one line) if there is nothing.
+std::vector<SocketAddress> Resolve(const Address& address, std::string* error);
+
+// A connected or connecting socket. Raises no SIGPIPE, is not inherited through
+// exec. Thread-compatible; owns the descriptor.
+class Socket {
+ public:
+  Socket() = default;
+  ~Socket() { Close(); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  // Begins to connect; poll for writing, then call Connected(). Requires: no
+  // descriptor. False with *error set, as below.
+  bool Connect(const SocketAddress& address, std::string* error);
+  // Whether the connection has come about.
+  bool Connected(std::string* error);
+
+  // Bytes moved; 0 if that would block; -1 with *error set once the connection
+  // is gone.
+  ptrdiff_t Read(char* buffer, size_t size, std::string* error);
+  ptrdiff_t Write(std::string_view data, std::string* error);
+
+  // Ends the connection, also where a forked child holds a copy of it.
+  void Close();
+
+  // -1 if there is none.
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace muster
+
+#endif  // MUSTER_CLIENT_SRC_SOCKET_H_

@@ -1,0 +1,11 @@
+#include "client/src/grpc_transport.h"
+#include "client/src/http2_transport.h"
+#include "tests/client/transports_under_test.h"
+
+namespace muster {
+
+std::vector<TransportUnderTest> TransportsUnderTest() {
+  return {{"Http2", MakeHttp2Transport}, {"Grpc", MakeGrpcTransport}};
+}
+
+}  // namespace muster
