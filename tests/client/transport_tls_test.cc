@@ -97,7 +97,9 @@ class TransportTlsTest : public testing::TestWithParam<TransportUnderTest> {
         std::chrono::steady_clock::now, &error);
     EXPECT_NE(client, nullptr) << error;
     for (uint64_t step = 1; step <= 3; ++step) client->EndStep({.step = step});
-    if (!patient) EXPECT_TRUE(log->WaitForText("cannot reach the daemon"));
+    if (!patient) {
+      EXPECT_TRUE(log->WaitForText("cannot reach the daemon"));
+    }
     client->Stop();
     return client->GetStats().acknowledged == 3;
   }
