@@ -19,11 +19,14 @@ inline constexpr uint64_t kSignWordBits = 64;
 inline constexpr uint64_t kPermutationIncrement = 0x9E3779B97F4A7C15;  // A
 inline constexpr uint64_t kSignIncrement = 0xD1B54A32D192ED03;         // B
 
+inline constexpr uint64_t kMixFirst = 0xBF58476D1CE4E5B9;
+inline constexpr uint64_t kMixSecond = 0x94D049BB133111EB;
+
 // The finalizer of SplitMix64 (Steele, Lea, Flood: "Fast splittable
 // pseudorandom number generators", OOPSLA 2014, with Stafford's variant 13).
 MUSTER_HOST_DEVICE constexpr uint64_t Mix64(uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  z = (z ^ (z >> 30)) * kMixFirst;
+  z = (z ^ (z >> 27)) * kMixSecond;
   return z ^ (z >> 31);
 }
 

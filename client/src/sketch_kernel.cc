@@ -257,7 +257,8 @@ HWY_INLINE Vector WithSigns(Vector x, WordVector signs, WordVector selector) {
 
 constexpr size_t kPieceWords = kMaxPieceElements / kSignWordBits;
 
-// The sign words of a piece.
+// The sign words of a piece: SignWord(), eight at a time where vectors multiply
+// 64 bits.
 HWY_INLINE void SignWordsOf(uint64_t key, uint64_t first, size_t count,
                             uint64_t* HWY_RESTRICT sign_words) {
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
@@ -267,10 +268,8 @@ HWY_INLINE void SignWordsOf(uint64_t key, uint64_t first, size_t count,
                        hn::Mul(hn::Iota(wide, 0), increment));
   for (size_t i = 0; i < count; i += hn::Lanes(wide)) {
     auto z = state;
-    z = hn::Mul(hn::Xor(z, hn::ShiftRight<30>(z)),
-                hn::Set(wide, 0xBF58476D1CE4E5B9));
-    z = hn::Mul(hn::Xor(z, hn::ShiftRight<27>(z)),
-                hn::Set(wide, 0x94D049BB133111EB));
+    z = hn::Mul(hn::Xor(z, hn::ShiftRight<30>(z)), hn::Set(wide, kMixFirst));
+    z = hn::Mul(hn::Xor(z, hn::ShiftRight<27>(z)), hn::Set(wide, kMixSecond));
     hn::Store(hn::Xor(z, hn::ShiftRight<31>(z)), wide, sign_words + i);
     state = hn::Add(state,
                     hn::Set(wide, kPermutationIncrement * hn::MaxLanes(wide)));
