@@ -67,6 +67,7 @@ class Script:
                     "MUSTER_RUN_ID": run,
                     "RANK": str(rank),
                     "WORLD_SIZE": str(world_size),
+                    "MALLOC_PERTURB_": "165",  # freed memory that is used shows
                     **environment,
                 },
             )

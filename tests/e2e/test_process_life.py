@@ -500,26 +500,15 @@ def test_signal_handler_may_close_at_any_moment(musterd, script):
         """
 import random
 
-class Closed(BaseException):
-    pass
-
-def leave(number, frame):
-    monitor.close()
-    raise Closed
-
-signal.signal(signal.SIGALRM, leave)
+signal.signal(signal.SIGALRM, lambda number, frame: monitor.close())
 random.seed(0)
 for i in range(200):
     monitor = muster.start(run_id="run", flush_timeout=0.01)
-    use = [monitor.alerts, monitor.stats, lambda: monitor.observe(0, GRADIENT)]
-    try:
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.002))
-        while True:
-            for call in use:
-                call()
-            monitor.end_step(i, loss=1.0)
-    except Closed:
-        pass
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.002))
+    while monitor.enabled:
+        monitor.observe(0, GRADIENT)
+        monitor.end_step(i, loss=1.0)
+        monitor.alerts(), monitor.stats()
 print("closed", flush=True)
 """,
         musterd.grpc,

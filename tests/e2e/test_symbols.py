@@ -87,7 +87,10 @@ def reports_beside(musterd, folder, order):
     assert steps_of(musterd) == list(range(20))
 
 
-@pytest.mark.parametrize("order", itertools.permutations(["muster", "numpy", "torch"]), ids="-".join)
+ORDERS = itertools.permutations(["muster", "numpy", "torch"])
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_torch_and_numpy(musterd, tmp_path, order):
     reports_beside(musterd, tmp_path, order)
 
