@@ -19,7 +19,7 @@ from processes import (
     steps_of,
 )
 
-EXIT_SECONDS = 1.0  # for what an exit costs beside the flush, on a busy machine
+EXIT_SECONDS = 1.5  # for what an exit costs beside the flush, on a busy machine
 LIBRARY = os.environ["MUSTER_LIBRARY"]
 
 
