@@ -197,6 +197,13 @@ uint64_t muster_alerts_generation(muster_client* client) {
   return client == nullptr ? 0 : client->client->AlertsGeneration();
 }
 
+muster_status muster_close(muster_client* client) {
+  return Guarded([&] {
+    if (client != nullptr) client->client->Stop();
+    return MUSTER_OK;
+  });
+}
+
 muster_status muster_stop(muster_client* client) {
   return Guarded([&] {
     delete client;

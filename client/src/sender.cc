@@ -48,6 +48,7 @@ Sender::Sender(const Options& options, uint64_t incarnation, ReportRing* ring,
       retry_at_(clock_()) {
   const SignalsBlocked blocked;
   thread_ = std::thread([this] { Run(); });
+  thread_id_ = thread_.get_id();
 }
 
 Sender::~Sender() { Stop(); }
@@ -65,7 +66,7 @@ void Sender::Stop() {
   Wake();
   // From the host's log function, which runs on the sender thread, a join would
   // never end.
-  if (std::this_thread::get_id() == thread_.get_id()) return;
+  if (std::this_thread::get_id() == thread_id_) return;
   MutexLock lock(join_mutex_);
   if (thread_.joinable()) thread_.join();
 }

@@ -94,6 +94,8 @@ class Sender {
   Transport* transport_ ABSL_GUARDED_BY(transport_mutex_) = nullptr;
 
   Mutex join_mutex_;
+  // Not asked of `thread_`, whose join writes it. Set by the constructor.
+  std::thread::id thread_id_;
   std::thread thread_;  // last: starts when all else is there
 };
 

@@ -1,6 +1,7 @@
 // The C ABI, through the shared library that others load. No daemon is there.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -195,6 +196,43 @@ TEST(CApiStartTest, NoAddressIsIdle) {
   muster_stop(client);
 }
 
+TEST_F(CApiTest, CloseMayOvertakeOtherCalls) {
+  std::atomic<int> closed = 0;
+  std::vector<std::thread> training;
+  for (int i = 0; i < 2; ++i) {
+    training.emplace_back([&] {
+      const float gradient[3] = {1, 2, 3};
+      muster_step end = {};
+      end.struct_size = sizeof(end);
+      // At least one step before, and one after the last close.
+      for (bool last = false; !last; ++end.step) {
+        last = closed == 2;
+        EXPECT_EQ(muster_observe(client_, 0, gradient, 3, MUSTER_FLOAT32),
+                  MUSTER_OK);
+        EXPECT_EQ(muster_end_step(client_, &end), MUSTER_OK);
+        StatsOf(client_);
+      }
+    });
+  }
+  while (StatsOf(client_).made == 0) std::this_thread::yield();
+  std::vector<std::thread> closing;
+  for (int i = 0; i < 2; ++i) {
+    closing.emplace_back([&] {
+      EXPECT_EQ(muster_close(client_), MUSTER_OK);
+      ++closed;
+    });
+  }
+  for (std::thread& thread : closing) thread.join();
+  for (std::thread& thread : training) thread.join();
+  const muster_stats_t stats = StatsOf(client_);
+  EXPECT_GT(stats.made, 0u);
+  EXPECT_EQ(stats.made, stats.dropped);
+  muster_step end = {};
+  end.struct_size = sizeof(end);
+  EXPECT_EQ(muster_end_step(client_, &end), MUSTER_OK);
+  EXPECT_EQ(StatsOf(client_).made, stats.made);
+}
+
 TEST(CApiNullTest, ANullClientDoesNothing) {
   const float value = 1;
   muster_step end = {};
@@ -208,6 +246,7 @@ TEST(CApiNullTest, ANullClientDoesNothing) {
   EXPECT_EQ(muster_alerts(nullptr, buffer, sizeof(buffer), &needed), MUSTER_OK);
   EXPECT_STREQ(buffer, "[]");
   EXPECT_EQ(muster_alerts_generation(nullptr), 0u);
+  EXPECT_EQ(muster_close(nullptr), MUSTER_OK);
   EXPECT_EQ(muster_stop(nullptr), MUSTER_OK);
   EXPECT_STREQ(muster_version(), "0.1.0");
 }

@@ -24,14 +24,14 @@ for _variable in ("MUSTER_ADDRESS", "MUSTER_RUN_ID", "RANK", "WORLD_SIZE"):
 class Musterd:
     """A running daemon: `grpc` and `http` are its HOST:PORT addresses."""
 
-    def __init__(self, folder, *flags):
+    def __init__(self, folder, *flags, grpc="127.0.0.1:0"):
         ports = folder / "ports.json"
         self.log = folder / "musterd.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [
                     BUILD / "daemon" / "musterd",
-                    "--grpc-address=127.0.0.1:0",
+                    f"--grpc-address={grpc}",
                     "--http-address=127.0.0.1:0",
                     f"--ports-file={ports}",
                     *flags,

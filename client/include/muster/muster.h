@@ -99,7 +99,12 @@ MUSTER_API muster_status muster_alerts(muster_client* client, char* buffer,
 /* Changes whenever the firing set does; cheap enough for every step. */
 MUSTER_API uint64_t muster_alerts_generation(muster_client* client);
 
-/* Flushes for at most the flush timeout, then frees the client. */
+/* Flushes for at most the flush timeout and says goodbye. Other threads may be
+ * in a call on the client, and calls after it do nothing; muster_stop is still
+ * to be called. */
+MUSTER_API muster_status muster_close(muster_client* client);
+
+/* As muster_close, then frees the client: no other call may be under way. */
 MUSTER_API muster_status muster_stop(muster_client* client);
 
 /* The last failure on this thread, one line; valid until the next call. */

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import pathlib
+from typing import Callable
 
 OK = 0
 INVALID_ARGUMENT = 1
@@ -113,6 +114,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
             [handle, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t)],
         ),
         "muster_alerts_generation": (ctypes.c_uint64, [handle]),
+        "muster_close": (ctypes.c_int, [handle]),
         "muster_stop": (ctypes.c_int, [handle]),
         "muster_last_error": (ctypes.c_char_p, []),
         "muster_version": (ctypes.c_char_p, []),
@@ -122,6 +124,29 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         function.restype = result
         function.argtypes = arguments
     return library
+
+
+class Client:
+    """A muster_client, as an argument of the functions that take one.
+
+    Freed when nobody holds it any more: a call on another thread, or one that a
+    signal handler has interrupted, may still use it while `close` returns.
+    """
+
+    def __init__(self, library: ctypes.CDLL, handle: ctypes.c_void_p) -> None:
+        self._as_parameter_ = handle
+        self._library = library
+        self._process = os.getpid()
+
+    def close(self) -> None:
+        """Flushes and says goodbye. Idempotent; nothing in a forked child."""
+        if self._process == os.getpid():
+            self._library.muster_close(self)
+
+    # Bound early: at the interpreter's end modules may be empty already.
+    def __del__(self, process: Callable[[], int] = os.getpid) -> None:
+        if self._process == process():
+            self._library.muster_stop(self._as_parameter_)
 
 
 def last_error(library: ctypes.CDLL) -> str:

@@ -78,7 +78,7 @@ class Monitor:
         self,
         rank: int,
         world_size: int,
-        client: Optional[ctypes.c_void_p] = None,
+        client: Optional[_library.Client] = None,
         run_id: Optional[str] = None,
         parameter_count: int = 0,
         on_alert: Optional[Callable[[Alert], None]] = None,
@@ -98,7 +98,7 @@ class Monitor:
         if client is not None:
             self._generation = _library.load().muster_alerts_generation(client)
             # A script that ends without close() still flushes and says goodbye.
-            self._stop = weakref.finalize(self, _stop_client, client, self._process)
+            self._close = weakref.finalize(self, client.close)
 
     @property
     def enabled(self) -> bool:
@@ -110,7 +110,9 @@ class Monitor:
         """Sketches elements [offset, offset + size) of this step's local gradient.
 
         `data` is a torch tensor, a NumPy array or a buffer; it is read in memory
-        order and not kept. Chunks come in any order, each element once a step.
+        order and not kept. Chunks come in any order, each element once a step:
+        what a step that ended by an exception has left counts for the next one,
+        whose direction is then not judged.
         `grad_scale` is the loss scale that the gradient carries.
         """
         if not self.enabled:
@@ -244,7 +246,7 @@ class Monitor:
         """Flushes for at most the flush timeout and says goodbye. Idempotent."""
         if self._client is not None:
             self._client = None
-            self._stop()
+            self._close()
 
     def __enter__(self) -> "Monitor":
         return self
@@ -289,11 +291,6 @@ class Monitor:
         if key not in self._warned:
             self._warned.add(key)
             _log.warning("muster: rank %s: %s (said once)", self.rank, message)
-
-
-def _stop_client(client: ctypes.c_void_p, process: int) -> None:
-    if os.getpid() == process:
-        _library.load().muster_stop(client)
 
 
 def _alert(entry: Mapping[str, Any]) -> Alert:
@@ -382,9 +379,10 @@ def start(
         # 0 would mean the default.
         flush_timeout_ms=max(1, round(flush_timeout * 1000)),
     )
-    client = ctypes.c_void_p()
-    if library.muster_start(ctypes.byref(options), ctypes.byref(client)) != _library.OK:
+    handle = ctypes.c_void_p()
+    if library.muster_start(ctypes.byref(options), ctypes.byref(handle)) != _library.OK:
         raise ValueError(_library.last_error(library))
+    client = _library.Client(library, handle)
     monitor = Monitor(rank, world_size, client, run_id, parameter_count, on_alert)
     for name, value in (facts or {}).items():
         if monitor._state_one(name, value, shown_only=False) != _library.OK:
