@@ -1,5 +1,6 @@
 #include "daemon/detect/rank_missing.h"
 
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_format.h"
@@ -45,14 +46,7 @@ void RankMissing::OnFrame(const JudgedFrame& judged,
     RankState& state = ranks_[rank];
     while (report != frame.reports.end() && report->rank < rank) ++report;
     if (report != frame.reports.end() && report->rank == rank) {
-      if (state.raised) {
-        Finding finding = MakeFinding(rank, Phase::kClear);
-        finding.attempt = attempt_;
-        finding.first_step = state.first_absent_step;
-        finding.last_step = last_step_;
-        out.push_back(std::move(finding));
-      }
-      state.raised = false;
+      Clear(rank, out);
       state.seen = true;
       state.absent_frames = 0;
       state.last_arrival = frame.last_arrival;
@@ -103,30 +97,27 @@ void RankMissing::OnEvent(const frames::Event& event,
     state.disconnected = true;
     if (down->reason != frames::DownReason::kDeparted) return;
     state.departed = true;
-    if (!state.raised) return;
-    state.raised = false;
-    Finding finding = MakeFinding(down->rank, Phase::kClear);
-    finding.attempt = attempt_;
-    finding.first_step = state.first_absent_step;
-    finding.last_step = last_step_;
-    out.push_back(std::move(finding));
+    Clear(down->rank, out);
   } else if (std::holds_alternative<frames::AttemptBegan>(event) ||
              std::holds_alternative<frames::RunEnded>(event)) {
     ClearAll(out);
   }
 }
 
+void RankMissing::Clear(uint32_t rank, std::vector<Finding>& out) {
+  RankState& state = ranks_[rank];
+  if (!std::exchange(state.raised, false)) return;
+  Finding finding = MakeFinding(rank, Phase::kClear);
+  finding.attempt = attempt_;
+  finding.first_step = state.first_absent_step;
+  finding.last_step = last_step_;
+  out.push_back(std::move(finding));
+}
+
 void RankMissing::ClearAll(std::vector<Finding>& out) {
   for (uint32_t rank = 0; rank < ranks_.size(); ++rank) {
     RankState& state = ranks_[rank];
-    if (state.raised) {
-      Finding finding = MakeFinding(rank, Phase::kClear);
-      finding.attempt = attempt_;
-      finding.first_step = state.first_absent_step;
-      finding.last_step = last_step_;
-      out.push_back(std::move(finding));
-    }
-    state.raised = false;
+    Clear(rank, out);
     state.seen = false;
     state.absent_frames = 0;
   }

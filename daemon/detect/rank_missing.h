@@ -42,6 +42,8 @@ class RankMissing : public Detector {
 
   void Raise(uint32_t rank, const RankState& state, const frames::Frame& frame,
              std::vector<Finding>& out) const;
+  // Says that a rank that was missing is not; nothing if it was not.
+  void Clear(uint32_t rank, std::vector<Finding>& out);
   void ClearAll(std::vector<Finding>& out);
   RankState& State(uint32_t rank);
 
