@@ -56,6 +56,7 @@ struct Config {
   absl::Duration keep_ended = absl::Minutes(10);
   // How long a run without any connected source is kept. Longer: a stuck job
   // stays visible over the weekend; shorter: crashed runs are tidied up.
+  // At the limit of runs a newcomer takes its place after `keep_ended`.
   absl::Duration keep_silent = absl::Hours(24);
 };
 

@@ -194,7 +194,9 @@ void AppendGeneral(std::vector<ConfigField>& fields) {
       "keep_ended", "How long an ended run is still shown.",
       MUSTER_MEMBER(keep_ended), absl::ZeroDuration(), absl::Hours(24 * 365)));
   fields.push_back(Duration(
-      "keep_silent", "How long a run without any source is kept.",
+      "keep_silent",
+      "How long a run without any source is kept; no longer than keep_ended "
+      "when a newcomer needs its place.",
       MUSTER_MEMBER(keep_silent), absl::Seconds(1), absl::Hours(24 * 365)));
 }
 
