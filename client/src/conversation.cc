@@ -2,39 +2,59 @@
 
 #include <unistd.h>
 
+#include <bit>
+#include <cstring>
 #include <utility>
+#include <vector>
 
 #include "client/src/step_recorder.h"
 
 namespace muster {
 namespace {
 
-v1::Hello MakeHello(const Options& options, uint64_t incarnation) {
-  v1::Hello hello;
-  hello.set_source(kSource);
-  hello.set_run(options.run_id);
-  hello.set_rank(options.rank);
-  hello.set_world_size(options.world_size);
-  hello.set_incarnation(incarnation);
-  hello.mutable_sketch()->set_version(SketchSpec::kVersion);
-  hello.mutable_sketch()->set_width(options.sketch.width);
-  hello.mutable_sketch()->set_seed(options.sketch.seed);
-  hello.set_parameter_count(options.parameter_count);
+std::string HostName() {
   char host[257] = {};
-  if (gethostname(host, sizeof(host) - 1) == 0) hello.set_host(host);
-  hello.set_pid(static_cast<uint32_t>(getpid()));
-  hello.set_client_version(Version());
+  return gethostname(host, sizeof(host) - 1) == 0 ? host : "";
+}
+
+// Borrows `run` and `host`.
+muster_v1_Hello MakeHello(const Options& options, uint64_t incarnation,
+                          const std::string& run, const std::string& host) {
+  muster_v1_Hello hello = muster_v1_Hello_init_zero;
+  hello.source = kSource;
+  hello.run = TextField(run);
+  hello.rank = options.rank;
+  hello.world_size = options.world_size;
+  hello.incarnation = incarnation;
+  hello.has_sketch = true;
+  hello.sketch.version = SketchSpec::kVersion;
+  hello.sketch.width = options.sketch.width;
+  hello.sketch.seed = options.sketch.seed;
+  hello.parameter_count = options.parameter_count;
+  hello.host = TextField(host);
+  hello.pid = static_cast<uint32_t>(getpid());
+  hello.client_version = const_cast<char*>(Version());
   return hello;
 }
 
-template <typename Message>
-void AddFacts(const Facts& facts, Message* message) {
+// Borrows `facts`.
+std::vector<muster_v1_Fact> ToWire(const Facts& facts) {
+  std::vector<muster_v1_Fact> fields;
+  fields.reserve(facts.size());
   for (const auto& [name, fact] : facts) {
-    v1::Fact* added = message->add_facts();
-    added->set_name(name);
-    added->set_value(fact.value);
-    added->set_shown_only(fact.shown_only);
+    fields.push_back({TextField(name), TextField(fact.value), fact.shown_only});
   }
+  return fields;
+}
+
+std::string Encode(const muster_v1_ClientMessage& message) {
+  std::string bytes;
+  AppendMessage(muster_v1_ClientMessage_fields, &message, &bytes);
+  return bytes;
+}
+
+size_t VarintBytes(uint64_t value) {
+  return (std::bit_width(value | 1) + 6) / 7;
 }
 
 void AppendVarint(uint64_t value, std::string* bytes) {
@@ -51,35 +71,38 @@ void AppendHeader(int field, uint64_t length, std::string* bytes) {
   AppendVarint(length, bytes);
 }
 
-// ClientMessage { Reports { … } } around reports that are encoded already.
+// ClientMessage { Reports { … } } around reports that are encoded already, in
+// one piece of memory: what this thread has used once stays with the process.
 std::string Wrap(const std::vector<const Report*>& reports) {
-  std::string body;
-  size_t bytes = 0;
-  for (const Report* report : reports) bytes += report->bytes.size() + 6;
-  body.reserve(bytes);
+  size_t body = 0;
   for (const Report* report : reports) {
-    AppendHeader(v1::Reports::kReportsFieldNumber, report->bytes.size(), &body);
-    body += report->bytes;
+    body += 1 + VarintBytes(report->bytes.size()) + report->bytes.size();
   }
   std::string message;
-  message.reserve(body.size() + 6);
-  AppendHeader(v1::ClientMessage::kReportsFieldNumber, body.size(), &message);
-  return message += body;
+  message.reserve(1 + VarintBytes(body) + body);
+  AppendHeader(muster_v1_ClientMessage_reports_tag, body, &message);
+  for (const Report* report : reports) {
+    AppendHeader(muster_v1_Reports_reports_tag, report->bytes.size(), &message);
+    message += report->bytes;
+  }
+  return message;
 }
 
-std::vector<Alert> FromWire(const v1::Alerts& message) {
+std::vector<Alert> FromWire(const muster_v1_Alerts& message) {
   std::vector<Alert> alerts;
-  for (const v1::Alert& alert : message.alerts()) {
-    alerts.push_back({.id = alert.id(),
-                      .kind = alert.kind(),
-                      .subject = alert.subject(),
-                      .ranks = {alert.ranks().begin(), alert.ranks().end()},
-                      .first_step = alert.first_step(),
-                      .last_step = alert.last_step(),
-                      .value = alert.value(),
-                      .expected = alert.expected(),
-                      .evidence = alert.evidence(),
-                      .silent = alert.silent()});
+  alerts.reserve(message.alerts_count);
+  for (size_t i = 0; i < message.alerts_count; ++i) {
+    const muster_v1_Alert& alert = message.alerts[i];
+    alerts.push_back({.id = alert.id,
+                      .kind = std::string(Text(alert.kind)),
+                      .subject = std::string(Text(alert.subject)),
+                      .ranks = {alert.ranks, alert.ranks + alert.ranks_count},
+                      .first_step = alert.first_step,
+                      .last_step = alert.last_step,
+                      .value = alert.value,
+                      .expected = alert.expected,
+                      .evidence = std::string(Text(alert.evidence)),
+                      .silent = alert.silent});
   }
   return alerts;
 }
@@ -89,7 +112,9 @@ std::vector<Alert> FromWire(const v1::Alerts& message) {
 Conversation::Conversation(const Options& options, uint64_t incarnation,
                            ReportRing* ring, ClientStatus* status,
                            std::function<void(const std::string&)> log)
-    : hello_(MakeHello(options, incarnation)),
+    : run_(options.run_id),
+      host_(HostName()),
+      hello_(MakeHello(options, incarnation, run_, host_)),
       ring_(ring),
       status_(status),
       log_(std::move(log)) {}
@@ -99,80 +124,90 @@ std::string Conversation::Open() {
   next_sequence_ = 1;
   stated_ = ring_->OldestFacts();
   if (stated_ == nullptr) stated_ = status_->facts();
-  v1::ClientMessage message;
-  *message.mutable_hello() = hello_;
-  AddFacts(*stated_, message.mutable_hello());
-  return message.SerializeAsString();
+  std::vector<muster_v1_Fact> facts = ToWire(*stated_);
+  muster_v1_ClientMessage message = muster_v1_ClientMessage_init_zero;
+  message.which_message = muster_v1_ClientMessage_hello_tag;
+  message.message.hello = hello_;
+  message.message.hello.facts_count = static_cast<pb_size_t>(facts.size());
+  message.message.hello.facts = facts.data();
+  return Encode(message);
 }
 
 Conversation::Verdict Conversation::Receive(const std::string& bytes) {
-  v1::ServerMessage message;
-  if (!message.ParseFromString(bytes)) return Verdict::kReconnect;
-  switch (message.message_case()) {
-    case v1::ServerMessage::kWelcome:
-      if (message.welcome().source() != kSource || welcomed_) break;
-      ring_->Settle(message.welcome().sequence());
+  ServerMessage message;
+  if (!message.Parse(bytes)) return Verdict::kReconnect;
+  const auto& [which, said] = *message;
+  switch (which) {
+    case muster_v1_ServerMessage_welcome_tag:
+      if (said.welcome.source != kSource || welcomed_) break;
+      ring_->Settle(said.welcome.sequence);
       welcomed_ = true;
       ++status_->streams;
       status_->connected = true;
       break;
-    case v1::ServerMessage::kAck:
-      if (message.ack().source() != kSource || !welcomed_) break;
-      ring_->Settle(message.ack().sequence());
+    case muster_v1_ServerMessage_ack_tag:
+      if (said.ack.source != kSource || !welcomed_) break;
+      ring_->Settle(said.ack.sequence);
       acknowledged_ = true;
       break;
-    case v1::ServerMessage::kAlerts:
-      if (message.alerts().source() != kSource) break;
-      status_->set_alerts(FromWire(message.alerts()));
+    case muster_v1_ServerMessage_alerts_tag:
+      if (said.alerts.source != kSource) break;
+      status_->set_alerts(FromWire(said.alerts));
       break;
-    case v1::ServerMessage::kRefusal:
-      if (message.refusal().source() != kSource) break;
-      return Refused(message.refusal());
+    case muster_v1_ServerMessage_refusal_tag:
+      if (said.refusal.source != kSource) break;
+      return Refused(said.refusal);
     default:
       break;
   }
   return Verdict::kGoOn;
 }
 
-Conversation::Verdict Conversation::Refused(const v1::Refusal& refusal) {
-  const std::string who = "rank " + std::to_string(hello_.rank()) +
-                          " of run \"" + hello_.run() + "\"";
-  const std::string why =
-      "reason " + std::to_string(refusal.reason()) + ": " + refusal.detail();
-  if (refusal.reason() == v1::SUPERSEDED) {
+Conversation::Verdict Conversation::Refused(const muster_v1_Refusal& refusal) {
+  // A newer daemon's reason is outside the range of the enum.
+  int reason = 0;
+  static_assert(sizeof(reason) == sizeof(refusal.reason));
+  std::memcpy(&reason, &refusal.reason, sizeof(reason));
+  const std::string who =
+      "rank " + std::to_string(hello_.rank) + " of run \"" + run_ + "\"";
+  const std::string why = "reason " + std::to_string(reason) + ": " +
+                          std::string(Text(refusal.detail));
+  if (reason == muster_v1_RefusalReason_SUPERSEDED) {
     status_->superseded = true;
-    LogOnce(refusal.reason(), who +
-                                  " was started anew elsewhere; this process "
-                                  "sends nothing any more");
+    LogOnce(reason, who +
+                        " was started anew elsewhere; this process sends "
+                        "nothing any more");
     return Verdict::kFallSilent;
   }
-  if (refusal.reason() == v1::UNKNOWN_SOURCE) return Verdict::kReconnect;
-  if (refusal.sequence() > 0) {
+  if (reason == muster_v1_RefusalReason_UNKNOWN_SOURCE) {
+    return Verdict::kReconnect;
+  }
+  if (refusal.sequence > 0) {
     // The Ack that settles the report still comes.
     ++status_->refused;
-    LogOnce(refusal.reason(), "the daemon refuses a report of " + who + " (" +
-                                  why + "); told once for each reason");
+    LogOnce(reason, "the daemon refuses a report of " + who + " (" + why +
+                        "); told once for each reason");
     return Verdict::kGoOn;
   }
   if (welcomed_) {
-    LogOnce(refusal.reason(),
+    LogOnce(reason,
             "the daemon refuses a message of " + who + " (" + why + ")");
     return Verdict::kGoOn;
   }
-  switch (refusal.reason()) {
-    case v1::INVALID_RUN_ID:
-    case v1::INVALID_WORLD_SIZE:
-    case v1::INVALID_RANK:
-    case v1::INVALID_INCARNATION:
-    case v1::INVALID_SKETCH:
-    case v1::SKETCH_MISMATCH:
-    case v1::INVALID_FACT:
-      LogOnce(refusal.reason(), "the daemon refuses " + who + " (" + why +
-                                    "); this process is not watched");
+  switch (reason) {
+    case muster_v1_RefusalReason_INVALID_RUN_ID:
+    case muster_v1_RefusalReason_INVALID_WORLD_SIZE:
+    case muster_v1_RefusalReason_INVALID_RANK:
+    case muster_v1_RefusalReason_INVALID_INCARNATION:
+    case muster_v1_RefusalReason_INVALID_SKETCH:
+    case muster_v1_RefusalReason_SKETCH_MISMATCH:
+    case muster_v1_RefusalReason_INVALID_FACT:
+      LogOnce(reason, "the daemon refuses " + who + " (" + why +
+                          "); this process is not watched");
       return Verdict::kFallSilent;
     default:
-      LogOnce(refusal.reason(), "the daemon refuses " + who + " for now (" +
-                                    why + "); will ask again");
+      LogOnce(reason, "the daemon refuses " + who + " for now (" + why +
+                          "); will ask again");
       return Verdict::kRetrySlowly;
   }
 }
@@ -184,10 +219,12 @@ bool Conversation::Next(std::string* message) {
   // Only this thread unpins, so the pointers hold until then.
   const std::shared_ptr<const Facts>& facts = reports.front()->facts;
   if (facts != stated_) {
-    v1::ClientMessage wrapped;
-    wrapped.mutable_facts()->set_source(kSource);
-    AddFacts(*facts, wrapped.mutable_facts());
-    *message = wrapped.SerializeAsString();
+    std::vector<muster_v1_Fact> fields = ToWire(*facts);
+    muster_v1_ClientMessage wrapped = muster_v1_ClientMessage_init_zero;
+    wrapped.which_message = muster_v1_ClientMessage_facts_tag;
+    wrapped.message.facts = {kSource, static_cast<pb_size_t>(fields.size()),
+                             fields.data()};
+    *message = Encode(wrapped);
     stated_ = facts;
   } else {
     *message = Wrap(reports);
@@ -204,10 +241,11 @@ void Conversation::Sent() {
 }
 
 std::string Conversation::Goodbye() const {
-  v1::ClientMessage message;
-  message.mutable_goodbye()->set_source(kSource);
-  message.mutable_goodbye()->set_reason("closed");
-  return message.SerializeAsString();
+  char reason[] = "closed";
+  muster_v1_ClientMessage message = muster_v1_ClientMessage_init_zero;
+  message.which_message = muster_v1_ClientMessage_goodbye_tag;
+  message.message.goodbye = {kSource, reason};
+  return Encode(message);
 }
 
 void Conversation::Lost() {
@@ -218,7 +256,7 @@ void Conversation::Lost() {
   status_->set_alerts({});
 }
 
-void Conversation::LogOnce(v1::RefusalReason reason, const std::string& line) {
+void Conversation::LogOnce(int reason, const std::string& line) {
   if (logged_.insert(reason).second) log_(line);
 }
 

@@ -10,8 +10,8 @@
 
 #include "client/src/client_status.h"
 #include "client/src/report_ring.h"
+#include "client/src/wire.h"
 #include "muster/client.h"
-#include "muster/v1/telemetry.pb.h"
 
 namespace muster {
 
@@ -32,6 +32,8 @@ class Conversation {
   Conversation(const Options& options, uint64_t incarnation, ReportRing* ring,
                ClientStatus* status,
                std::function<void(const std::string&)> log);
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
 
   // Begins a stream; returns its first message.
   std::string Open();
@@ -53,10 +55,12 @@ class Conversation {
   bool acknowledged() const { return acknowledged_; }
 
  private:
-  Verdict Refused(const v1::Refusal& refusal);
-  void LogOnce(v1::RefusalReason reason, const std::string& line);
+  Verdict Refused(const muster_v1_Refusal& refusal);
+  void LogOnce(int reason, const std::string& line);
 
-  const v1::Hello hello_;  // without facts
+  const std::string run_;
+  const std::string host_;
+  const muster_v1_Hello hello_;  // without facts; borrows the two above
   ReportRing* const ring_;
   ClientStatus* const status_;
   const std::function<void(const std::string&)> log_;

@@ -12,9 +12,9 @@ inline constexpr size_t kMaxFacts = 64;
 inline constexpr size_t kMaxFactNameBytes = 64;
 inline constexpr size_t kMaxFactValueBytes = 256;
 
-// Empty if all are within their limits and UTF-8, else one line that names the
-// fact and what is allowed. Text that is not UTF-8 would cost the whole
-// message: the daemon could not parse it.
+// Empty if all are within their limits and UTF-8 without NUL, else one line
+// that names the fact and what is allowed. Text that is not UTF-8 would cost
+// the whole message: the daemon could not parse it.
 std::string ValidateFacts(const Facts& facts);
 
 }  // namespace muster

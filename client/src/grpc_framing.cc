@@ -20,14 +20,15 @@ size_t AnnouncedBytes(const std::string& prefix) {
 
 }  // namespace
 
-std::string FrameMessage(std::string message) {
+std::string FrameMessage(std::string_view message) {
   const size_t bytes = message.size();
-  char prefix[kPrefixBytes] = {};
+  std::string framed;
+  framed.reserve(kPrefixBytes + bytes);
+  framed.push_back(0);
   for (size_t i = 1; i < kPrefixBytes; ++i) {
-    prefix[i] = static_cast<char>(bytes >> (8 * (kPrefixBytes - 1 - i)));
+    framed.push_back(static_cast<char>(bytes >> (8 * (kPrefixBytes - 1 - i))));
   }
-  message.insert(0, prefix, kPrefixBytes);
-  return message;
+  return framed.append(message);
 }
 
 bool MessageReader::Read(const uint8_t* data, size_t size,

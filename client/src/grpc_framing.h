@@ -15,7 +15,7 @@ inline constexpr size_t kMaxMessageBytes = size_t{1} << 20;
 
 // The message behind its prefix: one byte that says "not compressed", then the
 // length in four bytes, big endian. Requires: at most kMaxMessageBytes.
-std::string FrameMessage(std::string message);
+std::string FrameMessage(std::string_view message);
 
 // Puts messages together from the pieces in which they come. Memory grows with
 // the bytes received, never with a length that was only announced.

@@ -15,7 +15,7 @@ namespace {
 
 constexpr char kMethod[] = "/muster.v1.Telemetry/Stream";
 constexpr char kContentType[] = "application/grpc";
-constexpr size_t kOutputBytes = size_t{64} << 10;
+constexpr size_t kOutputBytes = size_t{16} << 10;
 
 // Borrows both texts.
 nghttp2_nv Header(std::string_view name, std::string_view value) {
@@ -228,8 +228,8 @@ void Http2Session::Receive(const uint8_t* data, size_t size) {
 
 void Http2Session::Fail(std::string_view why) { End(why); }
 
-void Http2Session::Send(std::string message) {
-  outgoing_ = FrameMessage(std::move(message));
+void Http2Session::Send(std::string_view message) {
+  outgoing_ = FrameMessage(message);
   outgoing_taken_ = 0;
   sending_ = true;
   nghttp2_session_resume_data(session_, stream_);

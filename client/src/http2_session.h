@@ -36,12 +36,12 @@ class Http2Session {
   void Fail(std::string_view why);
 
   // As Transport's.
-  void Send(std::string message);
+  void Send(std::string_view message);
   void FinishSending();
   // Asks the other end for a sign of life.
   void Ping();
 
-  // Appends what is to be written next, about 64 KiB at a time; nothing if
+  // Appends what is to be written next, about 16 KiB at a time; nothing if
   // there is nothing to write or flow control forbids it.
   void TakeOutput(std::string* output);
   // All that was taken has been written, and nothing more was to be taken.

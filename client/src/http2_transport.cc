@@ -84,9 +84,7 @@ void Http2Transport::Begin() {
   if (tls_ != nullptr && !tls_->Receive("", &text, &error)) Fail(error);
 }
 
-void Http2Transport::Send(std::string message) {
-  session_->Send(std::move(message));
-}
+void Http2Transport::Send(std::string message) { session_->Send(message); }
 
 void Http2Transport::FinishSending() { session_->FinishSending(); }
 

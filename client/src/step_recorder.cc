@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
+
+#include "client/src/wire.h"
 
 namespace muster {
 namespace {
@@ -56,50 +57,59 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
                            std::chrono::system_clock::time_point wall_time,
                            std::chrono::steady_clock::time_point now,
                            std::string* bytes) {
-  report_.Clear();
-  report_.set_source(kSource);
-  report_.set_sequence(sequence);
-  report_.set_step(end.step);
-  if (end.loss) report_.set_loss(*end.loss);
-  if (end.weight && IsPositive(*end.weight)) report_.set_weight(*end.weight);
+  muster_v1_StepReport report = muster_v1_StepReport_init_zero;
+  report.source = kSource;
+  report.sequence = sequence;
+  report.step = end.step;
+  const auto set = [](std::optional<double> value, bool* has, double* field) {
+    *has = value.has_value();
+    *field = value.value_or(0);
+  };
+  set(end.loss, &report.has_loss, &report.loss);
+  if (end.weight && IsPositive(*end.weight)) {
+    set(end.weight, &report.has_weight, &report.weight);
+  }
   if (end.learning_rate && IsLearningRate(*end.learning_rate)) {
-    report_.set_learning_rate(*end.learning_rate);
+    set(end.learning_rate, &report.has_learning_rate, &report.learning_rate);
   }
   double scale = 1;
   if (end.gradient_scale && IsPositive(*end.gradient_scale)) {
     scale = *end.gradient_scale;
-    report_.set_gradient_scale(scale);
+    set(scale, &report.has_gradient_scale, &report.gradient_scale);
   }
-  if (end.replica_fingerprint) {
-    report_.set_replica_fingerprint(*end.replica_fingerprint);
-  }
-  const size_t ids = std::min(end.sample_ids.size(), kMaxSampleIds);
-  report_.mutable_sample_ids()->Add(end.sample_ids.begin(),
-                                    end.sample_ids.begin() + ids);
+  report.has_replica_fingerprint = end.replica_fingerprint.has_value();
+  report.replica_fingerprint = end.replica_fingerprint.value_or(0);
+  report.sample_ids_count =
+      static_cast<pb_size_t>(std::min(end.sample_ids.size(), kMaxSampleIds));
+  // nanopb reads them only.
+  report.sample_ids = const_cast<uint64_t*>(end.sample_ids.data());
 
-  report_.set_nonfinite_count(sketch_.nonfinite_count());
-  report_.set_elements_observed(coverage_.element_count());
-  report_.set_multiple_backward(coverage_.overlapped());
+  report.nonfinite_count = sketch_.nonfinite_count();
+  report.elements_observed = coverage_.element_count();
+  report.multiple_backward = coverage_.overlapped();
+  sketch_bytes_.clear();
   if (coverage_.element_count() > 0 && sketch_.nonfinite_count() == 0) {
     const double norm = std::sqrt(sketch_.squared_norm()) / scale;
     if (std::isfinite(norm)) {
-      report_.set_gradient_norm(norm);
+      set(norm, &report.has_gradient_norm, &report.gradient_norm);
       // A norm that the scale takes below the double range counts as 0.
-      if (norm > 0) sketch_.EncodeTo(report_.mutable_sketch());
-      if (IsAllZero(report_.sketch())) report_.mutable_sketch()->clear();
+      if (norm > 0) sketch_.EncodeTo(&sketch_bytes_);
+      if (IsAllZero(sketch_bytes_)) sketch_bytes_.clear();
     }
   }
+  report.sketch = BytesField(&sketch_bytes_);
 
-  report_.set_wall_time_unix_nanos(
+  report.wall_time_unix_nanos =
       std::chrono::duration_cast<std::chrono::nanoseconds>(
           wall_time.time_since_epoch())
-          .count());
+          .count();
   if (last_end_) {
-    report_.set_step_duration_seconds(
-        std::chrono::duration<double>(now - *last_end_).count());
+    set(std::chrono::duration<double>(now - *last_end_).count(),
+        &report.has_step_duration_seconds, &report.step_duration_seconds);
   }
   last_end_ = now;
-  report_.SerializeToString(bytes);
+  bytes->clear();
+  AppendMessage(muster_v1_StepReport_fields, &report, bytes);
   Discard();
 }
 

@@ -10,7 +10,6 @@
 #include "client/src/coverage.h"
 #include "muster/client.h"
 #include "muster/sketch.h"
-#include "muster/v1/telemetry.pb.h"
 
 namespace muster {
 
@@ -46,7 +45,7 @@ class StepRecorder {
   Sketch sketch_;
   Coverage coverage_;
   std::optional<std::chrono::steady_clock::time_point> last_end_;
-  v1::StepReport report_;  // kept for its buffers
+  std::string sketch_bytes_;  // kept for its memory
 };
 
 }  // namespace muster

@@ -161,9 +161,13 @@ TEST(OptionsTest, ChecksFacts) {
   EXPECT_EQ(options.Validate(),
             "fact \"n\": value of 257 bytes; must have at most 256");
   // A lone continuation, an overlong slash, a surrogate, a cut-off sequence.
-  for (const char* value : {"\x80", "\xC0\xAF", "\xED\xA0\x80", "\xE2\x82"}) {
+  for (const std::string& value :
+       {std::string("\x80"), std::string("\xC0\xAF"),
+        std::string("\xED\xA0\x80"), std::string("\xE2\x82"),
+        std::string("v\0", 2)}) {
     options.facts = {{"n", {value}}};
-    EXPECT_EQ(options.Validate(), "fact \"n\": name and value must be UTF-8");
+    EXPECT_EQ(options.Validate(),
+              "fact \"n\": name and value must be UTF-8 without NUL");
   }
   options.facts.clear();
   for (int i = 0; i < 65; ++i) options.facts[std::to_string(i)] = {"v"};

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "muster/v1/telemetry.pb.h"
+
 namespace muster {
 namespace {
 
@@ -61,6 +63,17 @@ TEST(StepRecorderTest, NormIsEuclideanOverAllChunks) {
   EXPECT_EQ(report.elements_observed(), 3u);
   EXPECT_EQ(report.sketch().size(), 2u * kSpec.width);
   EXPECT_FALSE(report.multiple_backward());
+}
+
+TEST(StepRecorderTest, EncodesTheWidestSketchAndAllSampleIds) {
+  StepRecorder recorder({.width = 65536});
+  Observe(recorder, std::vector<float>(65536, 1.0f));
+  const v1::StepReport report =
+      End(recorder, {.sample_ids = std::vector<uint64_t>(5000, ~uint64_t{0})});
+  EXPECT_DOUBLE_EQ(report.gradient_norm(), 256);
+  EXPECT_EQ(report.sketch().size(), 131072u);
+  EXPECT_EQ(report.sample_ids_size(), 4096);
+  EXPECT_EQ(report.sample_ids(4095), ~uint64_t{0});
 }
 
 TEST(StepRecorderTest, NormIsDividedByTheLossScaleAndTheSketchIsNot) {

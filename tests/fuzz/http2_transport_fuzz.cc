@@ -2,13 +2,10 @@
 // and with one printable line. The input is what comes over the connection, in
 // pieces: a byte, then so many bytes; a piece of 0 bytes ends the client's
 // sending, one of 255 makes it ping.
-#include <google/protobuf/stubs/logging.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
-#include <utility>
 
 #include "client/src/client_status.h"
 #include "client/src/conversation.h"
@@ -25,7 +22,6 @@ void Expect(bool condition) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace muster;
-  google::protobuf::SetLogHandler(nullptr);
   Options options;
   options.run_id = "run";
   ClientStatus status({});
@@ -46,9 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     } while (!output.empty());
     session.Flushed();
   };
-  const auto send = [&](std::string message) {
+  const auto send = [&](const std::string& message) {
     sending = true;
-    session.Send(std::move(message));
+    session.Send(message);
   };
   const auto handle = [&](const TransportEvent& event) {
     Expect(!closed);
@@ -98,7 +94,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       report->facts = status.facts();
       report->bytes = "report";
       ring.Push(std::move(report));
-      if (conversation.Next(&message)) send(std::move(message));
+      if (conversation.Next(&message)) send(message);
     }
   }
   session.Fail("the daemon closed the connection");
