@@ -241,6 +241,7 @@ Measures Baseline::Measure(const Frame& frame) {
   measures.ranks_expected = frame.world_size;
   measures.ranks_reporting = static_cast<uint32_t>(frame.reports.size());
   MeasureScalars(frame, measures);
+  measures.lookalikes = FindLookalikes(frame);
 
   const Directions directions = DirectionsOf(frame);
   measures.directions = static_cast<uint32_t>(directions.count());

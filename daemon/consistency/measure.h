@@ -31,6 +31,18 @@ struct CosineMatrix {
 };
 CosineMatrix PairCosines(const frames::Frame& frame);
 
+inline constexpr double kLookalikeTolerance = 1e-5;  // relative
+inline constexpr double kLookalikeCosine = 0.9999;
+
+// Pairs of ranks whose loss and gradient norm are equal to kLookalikeTolerance
+// and whose directions have a cosine of at least kLookalikeCosine: as many as
+// connect each group of them, not all. Zero losses and zero gradients are equal
+// without saying anything, and pair nobody.
+//
+// Candidates are neighbours in sorted order, eight at most for each report, so
+// that a frame costs O(N log N) and few cosines.
+std::vector<RankPair> FindLookalikes(const frames::Frame& frame);
+
 // What measuring one frame needs to know of the frames before it: averages of
 // the noise scale's numerator and denominator (apart, as their ratio is
 // biased; McCandlish et al. 2018, arXiv 1812.06162, appendix A.1), their

@@ -42,6 +42,14 @@ struct RankMeasures {
   std::optional<double> step_duration_seconds;
 };
 
+// Two ranks, the lower one first.
+struct RankPair {
+  uint32_t first = 0;
+  uint32_t second = 0;
+
+  friend bool operator==(const RankPair&, const RankPair&) = default;
+};
+
 struct Measures {
   uint32_t attempt = 0;
   uint64_t step = 0;
@@ -69,6 +77,9 @@ struct Measures {
   std::optional<double> covariance_trace;
 
   uint32_t replica_values = 0;  // distinct fingerprints, 0 if none reported
+
+  // Ranks that cannot be told apart (FindLookalikes).
+  std::vector<RankPair> lookalikes;
 
   std::vector<RankMeasures> ranks;  // ascending, one for each report
 };

@@ -13,7 +13,9 @@
 namespace muster::detect {
 
 // A closed frame with its numbers. Both outlive the call only by their owners'
-// leave: detectors copy what they keep.
+// leave: detectors copy what they keep. Nobody looks at the reports' sketches:
+// what they say is in the measures, so that a frame can be judged again after
+// its sketches are gone.
 struct JudgedFrame {
   const frames::Frame& frame;
   const consistency::Measures& measures;

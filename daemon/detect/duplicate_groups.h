@@ -5,23 +5,18 @@
 #include <cstddef>
 #include <vector>
 
+#include "daemon/consistency/measures.h"
 #include "daemon/frames/frame.h"
 
 namespace muster::detect {
 
-inline constexpr double kDuplicateTolerance = 1e-5;  // relative
-inline constexpr double kDuplicateCosine = 0.9999;
-
 // For each report of the frame the index of the first report of its group, the
 // report's own index if it is alone. Two reports are linked if they list the
-// same samples (in any order, one at least), or if loss and gradient norm are
-// equal to kDuplicateTolerance and the cosine of their directions is at least
-// kDuplicateCosine; a group is what links connect. Zero losses and zero
-// gradients link nothing: they are equal without sharing data.
-//
-// Candidates are neighbours in sorted order, eight at most for each report, so
-// that a frame costs O(N log N) and few cosines.
-std::vector<size_t> GroupDuplicates(const frames::Frame& frame);
+// same samples (in any order, one at least) or are a pair of `lookalikes`, of
+// which those of absent ranks are passed over; a group is what links connect.
+std::vector<size_t> GroupDuplicates(
+    const frames::Frame& frame,
+    const std::vector<consistency::RankPair>& lookalikes);
 
 }  // namespace muster::detect
 

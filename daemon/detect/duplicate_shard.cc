@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "absl/strings/str_format.h"
+#include "daemon/consistency/measure.h"
 #include "daemon/detect/duplicate_groups.h"
 #include "daemon/detect/text.h"
 
@@ -37,7 +38,7 @@ std::string DescribeLikeness(const frames::Frame& frame,
   return absl::StrFormat(
       "loss and gradient norm are equal to %g and the cosine of their "
       "gradients is at least %g",
-      kDuplicateTolerance, kDuplicateCosine);
+      consistency::kLookalikeTolerance, consistency::kLookalikeCosine);
 }
 
 }  // namespace
@@ -55,7 +56,7 @@ void DuplicateShard::OnFrame(const JudgedFrame& judged,
   attempt_ = frame.attempt;
   last_step_ = frame.step;
   ++frame_;
-  labels_.push_back(LabelRanks(frame));
+  labels_.push_back(LabelRanks(judged));
   label_steps_.push_back(frame.step);
   if (labels_.size() > duplicate_frames_) {
     labels_.pop_front();
@@ -77,8 +78,10 @@ void DuplicateShard::OnFrame(const JudgedFrame& judged,
 }
 
 DuplicateShard::Labels DuplicateShard::LabelRanks(
-    const frames::Frame& frame) const {
-  const std::vector<size_t> groups = GroupDuplicates(frame);
+    const JudgedFrame& judged) const {
+  const frames::Frame& frame = judged.frame;
+  const std::vector<size_t> groups =
+      GroupDuplicates(frame, judged.measures.lookalikes);
   Labels labels;
   for (size_t i = 0; i < groups.size(); ++i) {
     if (groups[i] == i) continue;

@@ -38,7 +38,7 @@ class DuplicateShard : public Detector {
   // none. Empty if nobody had one.
   using Labels = std::vector<uint32_t>;
 
-  Labels LabelRanks(const frames::Frame& frame) const;
+  Labels LabelRanks(const JudgedFrame& judged) const;
   // Groups of ranks that have shared their group in all kept frames.
   std::vector<std::vector<uint32_t>> LastingGroups() const;
   void Take(const std::vector<uint32_t>& group, const frames::Frame& frame,

@@ -401,5 +401,17 @@ TEST(BaselineTest, SameFramesGiveTheSameBytes) {
   }
 }
 
+TEST(BaselineTest, TellsWhichRanksCannotBeToldApart) {
+  const std::vector<double> gradient = {3, 0, 4, 0};
+  const std::vector<double> other = {0, 3, 0, 4};
+  Baseline baseline;
+  const Measures measures = baseline.Measure(
+      MakeFrame(0,
+                {MakeReport(0, 0, 2.0, other), MakeReport(2, 0, 2.0, gradient),
+                 MakeReport(5, 0, 2.0, gradient)},
+                8));
+  EXPECT_EQ(measures.lookalikes, (std::vector<RankPair>{{2, 5}}));
+}
+
 }  // namespace
 }  // namespace muster::consistency

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "daemon/consistency/measure.h"
 #include "daemon/consistency/measures.h"
 #include "daemon/detect/detector.h"
 #include "daemon/frames/frame.h"
@@ -37,12 +38,13 @@ inline std::vector<Finding> Judge(Detector& detector,
   return findings;
 }
 
-// For detectors that look at the reports only.
+// For detectors that look at the reports, and at who looks like whom, only.
 inline std::vector<Finding> Judge(Detector& detector,
                                   const frames::Frame& frame) {
-  const consistency::Measures none;
+  consistency::Measures measures;
+  measures.lookalikes = consistency::FindLookalikes(frame);
   std::vector<Finding> findings;
-  detector.OnFrame({frame, none}, findings);
+  detector.OnFrame({frame, measures}, findings);
   return findings;
 }
 

@@ -1,0 +1,73 @@
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "daemon/base/disjoint_sets.h"
+#include "daemon/consistency/measure.h"
+
+namespace muster::consistency {
+namespace {
+
+constexpr size_t kNeighbours = 8;
+
+bool Close(double a, double b) {
+  return std::abs(a - b) <=
+         kLookalikeTolerance * std::max(std::abs(a), std::abs(b));
+}
+
+// Links within reports[begin … end) of `order`, whose losses form a chain of
+// close neighbours.
+void LinkByDirection(const frames::Frame& frame, std::span<size_t> order,
+                     DisjointSets& sets, std::vector<RankPair>& pairs) {
+  const auto& reports = frame.reports;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return *reports[a].gradient_norm < *reports[b].gradient_norm;
+  });
+  for (size_t p = 0; p < order.size(); ++p) {
+    const frames::Report& a = reports[order[p]];
+    for (size_t q = p + 1; q < order.size() && q <= p + kNeighbours; ++q) {
+      const frames::Report& b = reports[order[q]];
+      if (!Close(*a.gradient_norm, *b.gradient_norm)) break;
+      if (!Close(*a.loss, *b.loss) ||
+          sets.Find(order[p]) == sets.Find(order[q])) {
+        continue;
+      }
+      if (DirectionCosine(a, b) >= kLookalikeCosine) {
+        sets.Join(order[p], order[q]);
+        pairs.push_back({std::min(a.rank, b.rank), std::max(a.rank, b.rank)});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<RankPair> FindLookalikes(const frames::Frame& frame) {
+  const auto& reports = frame.reports;
+  std::vector<size_t> order;
+  for (size_t i : ComparableDirections(frame)) {
+    const frames::Report& report = reports[i];
+    if (report.loss && std::isfinite(*report.loss) && *report.loss != 0 &&
+        *report.gradient_norm > 0) {
+      order.push_back(i);
+    }
+  }
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return *reports[a].loss < *reports[b].loss;
+  });
+  DisjointSets sets(reports.size());
+  std::vector<RankPair> pairs;
+  for (size_t begin = 0; begin < order.size();) {
+    size_t end = begin + 1;
+    while (end < order.size() &&
+           Close(*reports[order[end - 1]].loss, *reports[order[end]].loss)) {
+      ++end;
+    }
+    LinkByDirection(frame, std::span(order).subspan(begin, end - begin), sets,
+                    pairs);
+    begin = end;
+  }
+  return pairs;
+}
+
+}  // namespace muster::consistency
