@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -60,16 +59,15 @@ std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
 
 bool Socket::Connect(const SocketAddress& address, std::string* error) {
   const int family = address.storage.ss_family;
-  descriptor_ = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor_ < 0) {
+  if (!descriptor_.Open(family)) {
     *error = "socket: " + Describe(errno);
     return false;
   }
   if (family != AF_UNIX) {
     const int on = 1;
-    setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(descriptor(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
-  if (connect(descriptor_, reinterpret_cast<const sockaddr*>(&address.storage),
+  if (connect(descriptor(), reinterpret_cast<const sockaddr*>(&address.storage),
               address.length) == 0 ||
       errno == EINPROGRESS || errno == EINTR) {
     return true;
@@ -82,7 +80,7 @@ bool Socket::Connect(const SocketAddress& address, std::string* error) {
 bool Socket::Connected(std::string* error) {
   int code = 0;
   socklen_t length = sizeof(code);
-  if (getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &code, &length) != 0) {
+  if (getsockopt(descriptor(), SOL_SOCKET, SO_ERROR, &code, &length) != 0) {
     code = errno;
   }
   if (code == 0) return true;
@@ -91,7 +89,7 @@ bool Socket::Connected(std::string* error) {
 }
 
 ptrdiff_t Socket::Read(char* buffer, size_t size, std::string* error) {
-  const ssize_t count = recv(descriptor_, buffer, size, 0);
+  const ssize_t count = recv(descriptor(), buffer, size, 0);
   if (count > 0) return count;
   if (count < 0 && WouldBlock(errno)) return 0;
   *error = count == 0 ? "the daemon closed the connection"
@@ -101,18 +99,11 @@ ptrdiff_t Socket::Read(char* buffer, size_t size, std::string* error) {
 
 ptrdiff_t Socket::Write(std::string_view data, std::string* error) {
   const ssize_t count =
-      send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL);
+      send(descriptor(), data.data(), data.size(), MSG_NOSIGNAL);
   if (count >= 0) return count;
   if (WouldBlock(errno)) return 0;
   *error = "write: " + Describe(errno);
   return -1;
-}
-
-void Socket::Close() {
-  if (descriptor_ < 0) return;
-  shutdown(descriptor_, SHUT_RDWR);
-  close(descriptor_);
-  descriptor_ = -1;
 }
 
 }  // namespace muster

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/src/address.h"
+#include "client/src/descriptor.h"
 
 namespace muster {
 
@@ -23,15 +24,10 @@ struct SocketAddress {
 // with *error set (one line) if there is nothing.
 std::vector<SocketAddress> Resolve(const Address& address, std::string* error);
 
-// A connected or connecting socket. Raises no SIGPIPE, is not inherited through
-// exec. Thread-compatible; owns the descriptor.
+// A connected or connecting socket, which no other process shares. Raises no
+// SIGPIPE. Thread-compatible; owns the descriptor.
 class Socket {
  public:
-  Socket() = default;
-  ~Socket() { Close(); }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-
   // Begins to connect; poll for writing, then call Connected(). Requires: no
   // descriptor. False with *error set, as below.
   bool Connect(const SocketAddress& address, std::string* error);
@@ -43,14 +39,14 @@ class Socket {
   ptrdiff_t Read(char* buffer, size_t size, std::string* error);
   ptrdiff_t Write(std::string_view data, std::string* error);
 
-  // Ends the connection, also where a forked child holds a copy of it.
-  void Close();
+  // Ends the connection.
+  void Close() { descriptor_.Close(); }
 
   // -1 if there is none.
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.value(); }
 
  private:
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 }  // namespace muster

@@ -89,6 +89,30 @@ if os.fork() == 0:
     only_parent_reported(musterd, relay, training, steps=20)
 
 
+def test_fork_that_outlives_its_killed_parent(musterd, script):
+    training = script(
+        """
+monitor = muster.start()
+train(monitor, 0, 20)
+wait_until(lambda: monitor.stats().acknowledged == 20)
+child = os.fork()
+if child == 0:
+    wait_until(lambda: os.path.exists("leave"))
+    os._exit(0)
+print(child, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+""",
+        musterd.grpc,
+    )
+    wait_for(lambda: training.output.count("\n") == 2, "the training")
+    child = int(training.output.split()[-1])
+    rank = wait_for(lambda: left(musterd), "the rank to be gone", timeout=5)
+    assert (rank["pid"], rank["departed"], rank["lastStep"]) == (training.pid, False, "19")
+    os.kill(child, 0)  # it lives, and the rank does not with it
+    (training.folder / "leave").touch()
+    assert training.wait() == -signal.SIGKILL
+
+
 def test_multiprocessing_by_fork(musterd, relay, script):
     training = script(
         """
