@@ -35,6 +35,7 @@ def use(monitor):
     # All that a training script may call.
     monitor.observe(0, GRADIENT)
     monitor.end_step(10**6, loss=2.0)
+    monitor.discard_step()
     monitor.facts(a=1)
     monitor.alerts(), monitor.stats(), monitor.close()
 

@@ -35,6 +35,33 @@ train(monitor, 2, 4)
     assert norms == pytest.approx([5, 5, 50**0.5, 5])
 
 
+def test_exception_after_which_the_step_is_discarded(musterd, relay, script):
+    training = script(
+        """
+monitor = muster.start()
+for step in range(4):
+    try:
+        monitor.observe(0, GRADIENT, grad_scale=2.0 if step == 1 else None)
+        if step == 1:
+            raise RuntimeError("of the training script")
+    except RuntimeError:
+        monitor.discard_step()
+    else:
+        monitor.end_step(step, loss=1.0)
+monitor.close()
+monitor.discard_step()
+print("ended", flush=True)
+""",
+        relay.address,
+    )
+    training.finish("ended\n")
+    steps = musterd.get("/api/v1/runs/run/steps", ranks=1)["steps"]
+    assert [step["step"] for step in steps] == ["0", "2", "3"]
+    assert [step["directions"] for step in steps] == [1, 1, 1]
+    # Neither the gradient nor the loss scale of the lost step is left.
+    assert [step["ranks"][0]["gradientNorm"] for step in steps] == pytest.approx([5, 5, 5])
+
+
 def test_exception_that_ends_the_script(musterd, relay, script):
     training = script(
         """

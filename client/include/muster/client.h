@@ -118,6 +118,9 @@ class Client {
   // Queues this step's report. A full ring drops the oldest and counts it. A
   // field outside its range is left out; a step beyond 2⁶² makes no report.
   virtual void EndStep(const StepEnd& end) = 0;
+  // Forgets what was observed since the last EndStep: for a step that an
+  // exception ended, or whose gradient is thrown away. Makes no report.
+  virtual void DiscardStep() = 0;
   // Adds or replaces facts, from the next report on. False with `*error` set
   // if one is over its limits; then none is taken.
   virtual bool SetFacts(const Facts& facts, std::string* error) = 0;
