@@ -17,9 +17,31 @@ std::string Describe(int code) { return std::generic_category().message(code); }
 
 bool WouldBlock(int code) { return code == EAGAIN || code == EINTR; }
 
+// getaddrinfo() for the host and port of `address`; its error code.
+int Ask(const Address& address, int flags, std::vector<SocketAddress>* found) {
+  std::string host;
+  std::string port;
+  SplitTarget(address.target, &host, &port);
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | flags;
+  addrinfo* list = nullptr;
+  const int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  if (code != 0) return code;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    if (entry->ai_addrlen > sizeof(sockaddr_storage)) continue;
+    SocketAddress one;
+    std::memcpy(&one.storage, entry->ai_addr, entry->ai_addrlen);
+    one.length = entry->ai_addrlen;
+    found->push_back(one);
+  }
+  freeaddrinfo(list);
+  return 0;
+}
+
 }  // namespace
 
-std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
+std::vector<SocketAddress> ResolveNumber(const Address& address) {
   std::vector<SocketAddress> found;
   if (address.kind == Address::Kind::kUnix) {
     SocketAddress one;
@@ -28,32 +50,18 @@ std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
     address.target.copy(name->sun_path, sizeof(name->sun_path) - 1);
     one.length = sizeof(sockaddr_un);
     found.push_back(one);
-    return found;
+  } else {
+    Ask(address, AI_NUMERICHOST, &found);
   }
-  std::string host;
-  std::string port;
-  SplitTarget(address.target, &host, &port);
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
-  addrinfo* list = nullptr;
-  int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  return found;
+}
+
+std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
+  std::vector<SocketAddress> found;
+  const int code = Ask(address, AI_ADDRCONFIG, &found);
   if (code != 0) {
-    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+    *error = "address " + address.target + ": " + gai_strerror(code);
   }
-  if (code != 0) {
-    *error = "host \"" + host + "\": " + gai_strerror(code);
-    return found;
-  }
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    if (entry->ai_addrlen > sizeof(sockaddr_storage)) continue;
-    SocketAddress one;
-    std::memcpy(&one.storage, entry->ai_addr, entry->ai_addrlen);
-    one.length = entry->ai_addrlen;
-    found.push_back(one);
-  }
-  freeaddrinfo(list);
   return found;
 }
 

@@ -19,9 +19,13 @@ struct SocketAddress {
   socklen_t length = 0;
 };
 
-// Where `address` may be reached, best first. Asks the name service unless the
-// host is a number, which may block for as long as that is configured to. Empty
-// with *error set (one line) if there is nothing.
+// Where `address` may be reached if it is a path or its host a number, else
+// nothing.
+std::vector<SocketAddress> ResolveNumber(const Address& address);
+
+// Where `address`, a name's, may be reached, best first. Asks the name service,
+// which may block for as long as that is configured to. Empty with *error set
+// (one line) if there is nothing.
 std::vector<SocketAddress> Resolve(const Address& address, std::string* error);
 
 // A connected or connecting socket, which no other process shares. Raises no
