@@ -66,7 +66,8 @@ struct StepEnd {
   std::optional<double> loss;
   std::optional<double> weight;  // samples or tokens behind the loss, > 0
   std::optional<double> learning_rate;
-  // Loss scale in force: norms are divided by it. > 0.
+  // Loss scale in force: norms are divided by it. > 0; out of range, it takes
+  // norm and sketch with it.
   std::optional<double> gradient_scale;
   std::optional<uint64_t> replica_fingerprint;
   std::vector<uint64_t> sample_ids;  // ≤ 4096; more are cut off

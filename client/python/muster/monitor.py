@@ -144,7 +144,8 @@ class Monitor:
             of any floating type; a tensor on a device is waited for.
         weight: samples or tokens behind the loss, > 0.
         lr: learning rate in force; should agree on all ranks.
-        grad_scale: loss scale that the gradients carry; norms are divided by it.
+        grad_scale: loss scale that the gradients carry, > 0; norms are divided by it.
+            Out of range, it takes the norm with it.
         sample_ids: ids of the samples drawn for this step; the first 4,096 count.
         replica_fingerprint: 64-bit hash of the parameters after the update.
         """
