@@ -138,6 +138,13 @@ muster_status muster_end_step(muster_client* client, const muster_step* step) {
   });
 }
 
+muster_status muster_discard_step(muster_client* client) {
+  return Guarded([&] {
+    if (client != nullptr) client->client->DiscardStep();
+    return MUSTER_OK;
+  });
+}
+
 muster_status muster_fact(muster_client* client, const char* name,
                           const char* value, int shown_only) {
   return Guarded([&] {

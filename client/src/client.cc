@@ -102,6 +102,12 @@ class LiveClient : public Client {
     }
   }
 
+  void DiscardStep() override {
+    if (Inert()) return;
+    MutexLock lock(parts_->step_mutex);
+    parts_->recorder.Discard();
+  }
+
   bool SetFacts(const Facts& facts, std::string* error) override {
     if (Inert()) return true;
     try {
@@ -183,6 +189,7 @@ class IdleClient : public Client {
  public:
   void Observe(uint64_t, const void*, size_t, DataType) override {}
   void EndStep(const StepEnd&) override {}
+  void DiscardStep() override {}
   bool SetFacts(const Facts& facts, std::string* error) override {
     *error = ValidateFacts(facts);
     return error->empty();

@@ -1,11 +1,8 @@
 #include "client/src/http2_transport.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -19,26 +16,16 @@ using std::chrono::steady_clock;
 constexpr milliseconds kAddressTimeout{1'000};
 constexpr size_t kReadBytes = size_t{16} << 10;
 
-int NewEventDescriptor() {
-  const int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (descriptor < 0) {
-    throw std::system_error(errno, std::generic_category(), "eventfd");
-  }
-  return descriptor;
-}
-
 }  // namespace
 
-Http2Transport::Http2Transport(Address address, TlsFiles files, Limits limits)
+Http2Transport::Http2Transport(Address address, TlsFiles files, Limits limits,
+                               ResolveFunction resolve)
     : address_(std::move(address)),
       files_(std::move(files)),
       limits_(limits),
-      wake_(NewEventDescriptor()) {}
+      resolve_(std::move(resolve)) {}
 
-Http2Transport::~Http2Transport() {
-  Close();
-  close(wake_);
-}
+Http2Transport::~Http2Transport() { Close(); }
 
 void Http2Transport::Open() {
   std::string error;
@@ -49,10 +36,27 @@ void Http2Transport::Open() {
     tls_ = TlsSession::Create(files_, host, &error);
     if (tls_ == nullptr) return Fail(error);
   }
-  addresses_ = Resolve(address_, &error);
-  if (addresses_.empty()) return Fail(error);
   next_address_ = 0;
   open_by_ = steady_clock::now() + limits_.connect;
+  addresses_ = ResolveNumber(address_);
+  if (!addresses_.empty()) return Connect();
+  try {
+    if (lookup_ == nullptr) {
+      lookup_ = std::make_unique<Lookup>(resolve_, address_);
+    }
+    looking_up_ = true;
+  } catch (const std::system_error& exception) {
+    Fail(exception.what());
+  }
+}
+
+void Http2Transport::Resolved() {
+  looking_up_ = false;
+  std::optional<Lookup::Answer> answer = lookup_->Take();
+  lookup_.reset();
+  if (!answer) return Fail("the name service gives no answer");
+  if (answer->addresses.empty()) return Fail(answer->error);
+  addresses_ = std::move(answer->addresses);
   Connect();
 }
 
@@ -114,21 +118,22 @@ bool Http2Transport::Poll(TimePoint until) {
       std::clamp<int64_t>(left.count(), 0, milliseconds(3'600'000).count()));
   const bool writing = connecting_ || output_written_ < output_.size();
   pollfd polled[2] = {
-      {wake_, POLLIN, 0},
-      {socket_.descriptor(),
+      {wake_.value(), POLLIN, 0},
+      {looking_up_ ? lookup_->descriptor() : socket_.descriptor(),
        static_cast<short>((connecting_ ? 0 : POLLIN) | (writing ? POLLOUT : 0)),
        0}};
   if (poll(polled, 2, timeout) <= 0) return false;
   if (polled[1].revents != 0) {
-    if (connecting_) {
+    if (looking_up_) {
+      Resolved();
+    } else if (connecting_) {
       Begin();
     } else if ((polled[1].revents & ~POLLOUT) != 0) {
       Read();
     }
   }
   if (polled[0].revents == 0) return false;
-  uint64_t count = 0;
-  (void)!read(wake_, &count, sizeof(count));
+  wake_.Clear();
   // Only now: else a Wake() in between would be taken for told.
   wake_set_ = false;
   return true;
@@ -184,6 +189,10 @@ void Http2Transport::Write() {
 }
 
 Http2Transport::TimePoint Http2Transport::Tick(TimePoint now) {
+  if (looking_up_) {
+    if (now >= open_by_) Fail("no answer from the name service in time");
+    return open_by_;
+  }
   if (socket_.descriptor() < 0) return TimePoint::max();
   if (session_ == nullptr || !session_->open()) {
     if (now >= open_by_) Fail("no connection in time");
@@ -223,6 +232,7 @@ void Http2Transport::Close() {
   tls_.reset();
   socket_.Close();
   connecting_ = false;
+  looking_up_ = false;
   addresses_.clear();
   failure_.reset();
   output_ = {};
@@ -230,9 +240,7 @@ void Http2Transport::Close() {
 }
 
 void Http2Transport::Wake() {
-  if (wake_set_.exchange(true)) return;
-  const uint64_t one = 1;
-  (void)!write(wake_, &one, sizeof(one));
+  if (!wake_set_.exchange(true)) wake_.Set();
 }
 
 std::unique_ptr<Transport> MakeHttp2Transport(const Address& address,

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "client/src/address.h"
+#include "client/src/event_descriptor.h"
 #include "client/src/http2_session.h"
+#include "client/src/lookup.h"
 #include "client/src/socket.h"
 #include "client/src/tls_session.h"
 #include "client/src/transport.h"
@@ -19,11 +21,12 @@
 namespace muster {
 
 // Sockets and deadlines around an Http2Session, and a TlsSession if the address
-// says so. Owned and driven by the sender thread. Only Resolve() may block.
+// says so. Owned and driven by the sender thread. A name is looked up on a
+// second thread, which lives as long as the look-up.
 class Http2Transport : public Transport {
  public:
   struct Limits {
-    // For TCP, TLS and the daemon's first word of HTTP/2 together.
+    // For the look-up, TCP, TLS and the daemon's first word of HTTP/2 together.
     std::chrono::milliseconds connect{5'000};
     // Silence on an open stream before it is asked for a sign of life. The
     // daemon permits a ping every 10 s.
@@ -33,7 +36,8 @@ class Http2Transport : public Transport {
   };
 
   // Throws std::system_error if there is no descriptor to be had.
-  Http2Transport(Address address, TlsFiles files, Limits limits);
+  Http2Transport(Address address, TlsFiles files, Limits limits,
+                 ResolveFunction resolve = Resolve);
   ~Http2Transport() override;
 
   void Open() override;
@@ -46,6 +50,8 @@ class Http2Transport : public Transport {
  private:
   using TimePoint = std::chrono::steady_clock::time_point;
 
+  // The look-up has ended.
+  void Resolved();
   // Tries addresses_ from next_address_ on.
   void Connect();
   // The socket is connected: begins TLS, or else HTTP/2.
@@ -63,9 +69,13 @@ class Http2Transport : public Transport {
   const Address address_;
   const TlsFiles files_;
   const Limits limits_;
-  const int wake_;  // an eventfd
+  const ResolveFunction resolve_;
+  const EventDescriptor wake_;
   std::atomic<bool> wake_set_ = false;
 
+  // Goes on when its attempt to open is given up: one at a time.
+  std::unique_ptr<Lookup> lookup_;
+  bool looking_up_ = false;
   std::vector<SocketAddress> addresses_;
   size_t next_address_ = 0;
   std::optional<std::string> failure_;  // before there is a session to say it

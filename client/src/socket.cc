@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -18,9 +17,31 @@ std::string Describe(int code) { return std::generic_category().message(code); }
 
 bool WouldBlock(int code) { return code == EAGAIN || code == EINTR; }
 
+// getaddrinfo() for the host and port of `address`; its error code.
+int Ask(const Address& address, int flags, std::vector<SocketAddress>* found) {
+  std::string host;
+  std::string port;
+  SplitTarget(address.target, &host, &port);
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | flags;
+  addrinfo* list = nullptr;
+  const int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  if (code != 0) return code;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    if (entry->ai_addrlen > sizeof(sockaddr_storage)) continue;
+    SocketAddress one;
+    std::memcpy(&one.storage, entry->ai_addr, entry->ai_addrlen);
+    one.length = entry->ai_addrlen;
+    found->push_back(one);
+  }
+  freeaddrinfo(list);
+  return 0;
+}
+
 }  // namespace
 
-std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
+std::vector<SocketAddress> ResolveNumber(const Address& address) {
   std::vector<SocketAddress> found;
   if (address.kind == Address::Kind::kUnix) {
     SocketAddress one;
@@ -29,47 +50,32 @@ std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
     address.target.copy(name->sun_path, sizeof(name->sun_path) - 1);
     one.length = sizeof(sockaddr_un);
     found.push_back(one);
-    return found;
+  } else {
+    Ask(address, AI_NUMERICHOST, &found);
   }
-  std::string host;
-  std::string port;
-  SplitTarget(address.target, &host, &port);
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST;
-  addrinfo* list = nullptr;
-  int code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  return found;
+}
+
+std::vector<SocketAddress> Resolve(const Address& address, std::string* error) {
+  std::vector<SocketAddress> found;
+  const int code = Ask(address, AI_ADDRCONFIG, &found);
   if (code != 0) {
-    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    code = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+    *error = "address " + address.target + ": " + gai_strerror(code);
   }
-  if (code != 0) {
-    *error = "host \"" + host + "\": " + gai_strerror(code);
-    return found;
-  }
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    if (entry->ai_addrlen > sizeof(sockaddr_storage)) continue;
-    SocketAddress one;
-    std::memcpy(&one.storage, entry->ai_addr, entry->ai_addrlen);
-    one.length = entry->ai_addrlen;
-    found.push_back(one);
-  }
-  freeaddrinfo(list);
   return found;
 }
 
 bool Socket::Connect(const SocketAddress& address, std::string* error) {
   const int family = address.storage.ss_family;
-  descriptor_ = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor_ < 0) {
+  if (!descriptor_.Open(family)) {
     *error = "socket: " + Describe(errno);
     return false;
   }
   if (family != AF_UNIX) {
     const int on = 1;
-    setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(descriptor(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
-  if (connect(descriptor_, reinterpret_cast<const sockaddr*>(&address.storage),
+  if (connect(descriptor(), reinterpret_cast<const sockaddr*>(&address.storage),
               address.length) == 0 ||
       errno == EINPROGRESS || errno == EINTR) {
     return true;
@@ -82,7 +88,7 @@ bool Socket::Connect(const SocketAddress& address, std::string* error) {
 bool Socket::Connected(std::string* error) {
   int code = 0;
   socklen_t length = sizeof(code);
-  if (getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &code, &length) != 0) {
+  if (getsockopt(descriptor(), SOL_SOCKET, SO_ERROR, &code, &length) != 0) {
     code = errno;
   }
   if (code == 0) return true;
@@ -91,7 +97,7 @@ bool Socket::Connected(std::string* error) {
 }
 
 ptrdiff_t Socket::Read(char* buffer, size_t size, std::string* error) {
-  const ssize_t count = recv(descriptor_, buffer, size, 0);
+  const ssize_t count = recv(descriptor(), buffer, size, 0);
   if (count > 0) return count;
   if (count < 0 && WouldBlock(errno)) return 0;
   *error = count == 0 ? "the daemon closed the connection"
@@ -101,18 +107,11 @@ ptrdiff_t Socket::Read(char* buffer, size_t size, std::string* error) {
 
 ptrdiff_t Socket::Write(std::string_view data, std::string* error) {
   const ssize_t count =
-      send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL);
+      send(descriptor(), data.data(), data.size(), MSG_NOSIGNAL);
   if (count >= 0) return count;
   if (WouldBlock(errno)) return 0;
   *error = "write: " + Describe(errno);
   return -1;
-}
-
-void Socket::Close() {
-  if (descriptor_ < 0) return;
-  shutdown(descriptor_, SHUT_RDWR);
-  close(descriptor_);
-  descriptor_ = -1;
 }
 
 }  // namespace muster

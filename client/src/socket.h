@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/src/address.h"
+#include "client/src/descriptor.h"
 
 namespace muster {
 
@@ -18,20 +19,19 @@ struct SocketAddress {
   socklen_t length = 0;
 };
 
-// Where `address` may be reached, best first. Asks the name service unless the
-// host is a number, which may block for as long as that is configured to. Empty
-// with *error set (one line) if there is nothing.
+// Where `address` may be reached if it is a path or its host a number, else
+// nothing.
+std::vector<SocketAddress> ResolveNumber(const Address& address);
+
+// Where `address`, a name's, may be reached, best first. Asks the name service,
+// which may block for as long as that is configured to. Empty with *error set
+// (one line) if there is nothing.
 std::vector<SocketAddress> Resolve(const Address& address, std::string* error);
 
-// A connected or connecting socket. Raises no SIGPIPE, is not inherited through
-// exec. Thread-compatible; owns the descriptor.
+// A connected or connecting socket, which no other process shares. Raises no
+// SIGPIPE. Thread-compatible; owns the descriptor.
 class Socket {
  public:
-  Socket() = default;
-  ~Socket() { Close(); }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-
   // Begins to connect; poll for writing, then call Connected(). Requires: no
   // descriptor. False with *error set, as below.
   bool Connect(const SocketAddress& address, std::string* error);
@@ -43,14 +43,14 @@ class Socket {
   ptrdiff_t Read(char* buffer, size_t size, std::string* error);
   ptrdiff_t Write(std::string_view data, std::string* error);
 
-  // Ends the connection, also where a forked child holds a copy of it.
-  void Close();
+  // Ends the connection.
+  void Close() { descriptor_.Close(); }
 
   // -1 if there is none.
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.value(); }
 
  private:
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 }  // namespace muster

@@ -72,9 +72,8 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
   if (end.learning_rate && IsLearningRate(*end.learning_rate)) {
     set(end.learning_rate, &report.has_learning_rate, &report.learning_rate);
   }
-  double scale = 1;
-  if (end.gradient_scale && IsPositive(*end.gradient_scale)) {
-    scale = *end.gradient_scale;
+  const double scale = end.gradient_scale.value_or(1);
+  if (end.gradient_scale && IsPositive(scale)) {
     set(scale, &report.has_gradient_scale, &report.gradient_scale);
   }
   report.has_replica_fingerprint = end.replica_fingerprint.has_value();
@@ -88,7 +87,9 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
   report.elements_observed = coverage_.element_count();
   report.multiple_backward = coverage_.overlapped();
   sketch_bytes_.clear();
-  if (coverage_.element_count() > 0 && sketch_.nonfinite_count() == 0) {
+  // Under a scale that cannot be divided out, the norm is not known.
+  if (coverage_.element_count() > 0 && sketch_.nonfinite_count() == 0 &&
+      IsPositive(scale)) {
     const double norm = std::sqrt(sketch_.squared_norm()) / scale;
     if (std::isfinite(norm)) {
       set(norm, &report.has_gradient_norm, &report.gradient_norm);

@@ -32,7 +32,8 @@ class StepRecorder {
   void Observe(uint64_t offset, const void* data, size_t count, DataType type);
 
   // Ends the step and encodes its report into `*bytes`. Fields of `end` that
-  // are out of range are left out. `wall_time` is for display, `now` for the
+  // are out of range are left out, and with a gradient scale the norm and the
+  // sketch. `wall_time` is for display, `now` for the
   // step's duration.
   void EndStep(const StepEnd& end, uint64_t sequence,
                std::chrono::system_clock::time_point wall_time,

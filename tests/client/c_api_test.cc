@@ -241,6 +241,7 @@ TEST(CApiNullTest, ANullClientDoesNothing) {
   size_t needed = 0;
   EXPECT_EQ(muster_observe(nullptr, 0, &value, 1, MUSTER_FLOAT32), MUSTER_OK);
   EXPECT_EQ(muster_end_step(nullptr, &end), MUSTER_OK);
+  EXPECT_EQ(muster_discard_step(nullptr), MUSTER_OK);
   EXPECT_EQ(muster_fact(nullptr, "a", "b", 0), MUSTER_OK);
   EXPECT_EQ(StatsOf(nullptr).made, 0u);
   EXPECT_EQ(muster_alerts(nullptr, buffer, sizeof(buffer), &needed), MUSTER_OK);

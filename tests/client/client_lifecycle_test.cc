@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -146,6 +147,22 @@ TEST_F(ClientLifecycleTest, StepBeyondTheLimitMakesNoReport) {
   EXPECT_EQ(report.elements_observed(), 0u) << "left over from the other step";
 }
 
+TEST_F(ClientLifecycleTest, DiscardedStepLeavesNothingToTheNext) {
+  Start();
+  const float left[2] = {INFINITY, 1};
+  const float gradient[2] = {3, 4};
+  client_->Observe(0, left, 2, DataType::kFloat32);
+  client_->DiscardStep();
+  client_->Observe(0, gradient, 2, DataType::kFloat32);
+  client_->EndStep({.step = 1});
+  ASSERT_TRUE(WaitForReports({{1, 1}}));
+  const auto report = network_.record().messages.back().reports().reports(0);
+  EXPECT_EQ(report.gradient_norm(), 5);
+  EXPECT_EQ(report.nonfinite_count(), 0u);
+  EXPECT_EQ(report.elements_observed(), 2u);
+  EXPECT_FALSE(report.multiple_backward());
+}
+
 TEST_F(ClientLifecycleTest, ForkedChildIsInert) {
   Start();
   ASSERT_TRUE(WaitForWelcome());
@@ -154,6 +171,7 @@ TEST_F(ClientLifecycleTest, ForkedChildIsInert) {
   if (child == 0) {
     const float value = 1;
     client_->Observe(0, &value, 1, DataType::kFloat32);
+    client_->DiscardStep();
     MakeSteps(1, 3);
     std::string error;
     const bool inert = client_->SetFacts({{"a", {"b"}}}, &error) &&

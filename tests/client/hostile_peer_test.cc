@@ -311,7 +311,7 @@ TEST(SocketTest, EndsTheConnectionThoughACopyOfItLives) {
   const RawPeer peer(RawPeer::Drain);
   Socket connection;
   std::string error;
-  const std::vector<SocketAddress> found = Resolve(AddressOf(peer), &error);
+  const std::vector<SocketAddress> found = ResolveNumber(AddressOf(peer));
   ASSERT_EQ(found.size(), 1u);
   ASSERT_TRUE(connection.Connect(found[0], &error)) << error;
   const int copy = dup(connection.descriptor());

@@ -169,8 +169,31 @@ TEST(StepRecorderTest, LeavesOutWhatTheDaemonWouldRefuse) {
   EXPECT_FALSE(report.has_weight());
   EXPECT_FALSE(report.has_learning_rate());
   EXPECT_FALSE(report.has_gradient_scale());
-  EXPECT_DOUBLE_EQ(report.gradient_norm(), 5);
+  EXPECT_FALSE(report.has_gradient_norm()) << "by an unknown factor";
+  EXPECT_TRUE(report.sketch().empty());
+  EXPECT_EQ(report.elements_observed(), 2u);
   EXPECT_EQ(report.sample_ids_size(), 4096);
+}
+
+TEST(StepRecorderTest, OverflowUnderAScalerIsCountedAndLeavesNothingBehind) {
+  StepRecorder recorder(kSpec);
+  Observe(recorder, {INFINITY, 1});
+  const v1::StepReport overflow = End(recorder, {.gradient_scale = 65536});
+  EXPECT_EQ(overflow.gradient_scale(), 65536);
+  EXPECT_EQ(overflow.nonfinite_count(), 1u);
+  EXPECT_FALSE(overflow.has_gradient_norm());
+  EXPECT_TRUE(overflow.sketch().empty());
+  Observe(recorder, {3 * 32768, 4 * 32768});
+  const v1::StepReport next = End(recorder, {.gradient_scale = 32768});
+  EXPECT_EQ(next.nonfinite_count(), 0u);
+  EXPECT_DOUBLE_EQ(next.gradient_norm(), 5);
+}
+
+TEST(StepRecorderTest, NormIsRightWhereItsScaledSquareOverflows) {
+  StepRecorder recorder(kSpec);
+  Observe(recorder, {3e38f, -3e38f});
+  const v1::StepReport report = End(recorder, {.gradient_scale = 1e38});
+  EXPECT_NEAR(report.gradient_norm(), 3 * std::sqrt(2.0), 1e-6);
 }
 
 TEST(StepRecorderTest, IgnoresOffsetsBeyond64Bits) {

@@ -84,3 +84,34 @@ def musterd(tmp_path):
     daemon = Musterd(tmp_path)
     yield daemon
     daemon.stop()
+
+
+# Imported late: processes.py is built on this file.
+
+
+@pytest.fixture
+def relay(musterd):
+    """A Relay before the daemon."""
+    from processes import Relay
+
+    with Relay(musterd.grpc) as relay:
+        yield relay
+        relay.shutdown()
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Starts a Script; whatever is left of it is killed."""
+    from processes import Script
+
+    started = []
+
+    def start(text, *arguments, **named):
+        folder = tmp_path / f"script{len(started)}"
+        folder.mkdir()
+        started.append(Script(folder, text, *arguments, **named))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()

@@ -12,6 +12,8 @@ import time
 
 from conftest import ROOT, wait_for
 
+EXIT_SECONDS = 1.5  # for what an exit costs beside the flush, on a busy machine
+
 # What every script begins with. A gradient of norm 5 for each step.
 PRELUDE = """
 import array, os, signal, sys, threading, time
@@ -33,6 +35,7 @@ def use(monitor):
     # All that a training script may call.
     monitor.observe(0, GRADIENT)
     monitor.end_step(10**6, loss=2.0)
+    monitor.discard_step()
     monitor.facts(a=1)
     monitor.alerts(), monitor.stats(), monitor.close()
 
@@ -178,6 +181,23 @@ def free_address():
 
 def ranks_of(musterd, run="run"):
     return musterd.get(f"/api/v1/runs/{run}/ranks")["ranks"]
+
+
+def left(musterd):
+    """The only rank once it is gone, else None."""
+    (rank,) = ranks_of(musterd)
+    return None if rank["connected"] else rank
+
+
+def only_parent_reported(musterd, relay, parent, steps, departed=True):
+    """One process, one incarnation, one connection, and each step once."""
+    rank = wait_for(lambda: left(musterd), "the rank to be gone")
+    assert rank["pid"] == parent.pid
+    assert rank["departed"] == departed
+    assert rank["reportsDropped"] == "0"
+    assert causes_of(musterd) == ["start"]
+    assert steps_of(musterd) == list(range(steps))
+    assert relay.connections == 1
 
 
 def steps_of(musterd, run="run"):

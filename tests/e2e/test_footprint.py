@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from conftest import ROOT
 
 # Reports to a real daemon, as fast as it can.
 SCRIPT = """
-import json, sys, time
+import json, os, sys, time
 {imports}
 
 def resident():
@@ -42,19 +43,21 @@ late = run(10_000, 100_000)
 stats = monitor.stats()
 monitor.close()
 assert stats.acknowledged > 0, stats
+assert (os.cpu_count(), len(os.sched_getaffinity(0))) == ({cores}, {cores})
 json.dump([before, early, late], sys.stdout)
 """
 
 
-def measure(address, imports):
+def measure(address, imports, cores, library):
     """[threads, MB, libraries] at the start, after 10,000 and after 100,000 steps."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "client" / "python"),
         "MUSTER_ADDRESS": address,
         "MUSTER_RUN_ID": "footprint",
+        "LD_PRELOAD": str(library),
     }
-    script = SCRIPT.format(imports=imports)
+    script = SCRIPT.format(imports=imports, cores=cores)
     done = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=240
     )
@@ -72,10 +75,15 @@ MEGABYTES = 3
         ("torch", "import torch\ngradient = torch.ones(4096)"),
     ],
 )
-def test_one_thread_and_little_memory(musterd, beside, imports):
-    before, early, late = measure(musterd.grpc, imports)
+@pytest.mark.parametrize("cores", [2, 128])
+def test_one_thread_and_little_memory(musterd, tmp_path, beside, imports, cores):
+    library = tmp_path / "libcores.so"
+    source = pathlib.Path(__file__).with_name("cores.c")
+    command = ["cc", "-shared", "-fPIC", f"-DCORES={cores}", "-o", library, source]
+    subprocess.run(command, check=True)
+    before, early, late = measure(musterd.grpc, imports, cores, library)
     for name, counts in [("before", before), ("10,000 steps", early), ("100,000 steps", late)]:
-        print(f"{beside}, {name}: {counts[0]} threads, {counts[1]:.1f} MB, {counts[2]} libraries")
+        print(f"{beside}, {cores} cores, {name}: {counts[0]} threads, {counts[1]:.1f} MB, {counts[2]} libraries")
     assert early[0] - before[0] <= 1
     assert early[1] - before[1] <= MEGABYTES
     assert late[0] == early[0]

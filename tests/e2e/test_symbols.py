@@ -20,6 +20,21 @@ def test_only_the_c_abi_is_shown():
     assert {name for name in names if not name.startswith("muster_")} == set()
 
 
+def test_stays_loaded_for_the_threads_that_it_leaves_behind(tmp_path):
+    script = Script(
+        tmp_path,
+        f"""
+import _ctypes, ctypes
+
+library = ctypes.CDLL({LIBRARY!r})
+_ctypes.dlclose(library._handle)
+with open("/proc/self/maps") as maps:
+    print("libmuster" in maps.read(), flush=True)
+""",
+    )
+    script.finish("True\n")
+
+
 # What uses each library a little; all of them are loaded first, in any order.
 USES = {
     "muster": """

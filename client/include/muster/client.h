@@ -66,7 +66,8 @@ struct StepEnd {
   std::optional<double> loss;
   std::optional<double> weight;  // samples or tokens behind the loss, > 0
   std::optional<double> learning_rate;
-  // Loss scale in force: norms are divided by it. > 0.
+  // Loss scale in force: norms are divided by it. > 0; out of range, it takes
+  // norm and sketch with it.
   std::optional<double> gradient_scale;
   std::optional<uint64_t> replica_fingerprint;
   std::vector<uint64_t> sample_ids;  // ≤ 4096; more are cut off
@@ -118,6 +119,9 @@ class Client {
   // Queues this step's report. A full ring drops the oldest and counts it. A
   // field outside its range is left out; a step beyond 2⁶² makes no report.
   virtual void EndStep(const StepEnd& end) = 0;
+  // Forgets what was observed since the last EndStep: for a step that an
+  // exception ended, or whose gradient is thrown away. Makes no report.
+  virtual void DiscardStep() = 0;
   // Adds or replaces facts, from the next report on. False with `*error` set
   // if one is over its limits; then none is taken.
   virtual bool SetFacts(const Facts& facts, std::string* error) = 0;

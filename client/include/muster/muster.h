@@ -82,6 +82,10 @@ MUSTER_API muster_status muster_observe(muster_client* client, uint64_t offset,
 MUSTER_API muster_status muster_end_step(muster_client* client,
                                          const muster_step* step);
 
+/* Forgets what was observed since the last muster_end_step: for a step that
+ * ends in an error, or whose gradient is thrown away. Makes no report. */
+MUSTER_API muster_status muster_discard_step(muster_client* client);
+
 /* States one fact, from the next report on. shown_only: not judged. */
 MUSTER_API muster_status muster_fact(muster_client* client, const char* name,
                                      const char* value, int shown_only);

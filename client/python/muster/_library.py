@@ -107,6 +107,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
             [handle, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int],
         ),
         "muster_end_step": (ctypes.c_int, [handle, ctypes.POINTER(Step)]),
+        "muster_discard_step": (ctypes.c_int, [handle]),
         "muster_fact": (ctypes.c_int, [handle, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int]),
         "muster_stats": (ctypes.c_int, [handle, ctypes.POINTER(StatsStruct)]),
         "muster_alerts": (

@@ -112,7 +112,7 @@ class Monitor:
         `data` is a torch tensor, a NumPy array or a buffer; it is read in memory
         order and not kept. Chunks come in any order, each element once a step:
         what a step that ended by an exception has left counts for the next one,
-        whose direction is then not judged.
+        whose direction is then not judged, unless `discard_step` forgets it.
         `grad_scale` is the loss scale that the gradient carries.
         """
         if not self.enabled:
@@ -144,7 +144,8 @@ class Monitor:
             of any floating type; a tensor on a device is waited for.
         weight: samples or tokens behind the loss, > 0.
         lr: learning rate in force; should agree on all ranks.
-        grad_scale: loss scale that the gradients carry; norms are divided by it.
+        grad_scale: loss scale that the gradients carry, > 0; norms are divided by it.
+            Out of range, it takes the norm with it.
         sample_ids: ids of the samples drawn for this step; the first 4,096 count.
         replica_fingerprint: 64-bit hash of the parameters after the update.
         """
@@ -176,6 +177,18 @@ class Monitor:
         library = _library.load()
         self._check(library.muster_end_step(self._client, ctypes.byref(report)), "end_step")
         self._tell_alerts()
+
+    @_never_raises
+    def discard_step(self) -> None:
+        """Forgets what was observed since the last `end_step`, without a report.
+
+        For a step that ended by an exception which training survives, or whose
+        gradient is thrown away.
+        """
+        if not self.enabled:
+            return
+        self._grad_scale = None
+        self._check(_library.load().muster_discard_step(self._client), "discard_step")
 
     def facts(self, **facts: Any) -> None:
         """States values that all ranks should share, from the next report on.
