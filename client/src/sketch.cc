@@ -11,15 +11,21 @@
 namespace muster {
 namespace {
 
-// partial_ is longer than the sums in it: they start at its first address of
-// the alignment that the kernel asks for.
+// partial_ has room for the regions and the spare one, from its first address
+// of the alignment that the kernel asks for.
 constexpr size_t kPartialSlack = kPartialAlignment / sizeof(float);
 
-float* Aligned(std::vector<float>& partial) {
+PartialSums RegionsOf(std::vector<float>& partial, uint32_t width) {
   const auto address = reinterpret_cast<uintptr_t>(partial.data());
   const uintptr_t past = address % kPartialAlignment;
-  return partial.data() +
-         (past == 0 ? 0 : (kPartialAlignment - past) / sizeof(float));
+  float* region = partial.data() +
+                  (past == 0 ? 0 : (kPartialAlignment - past) / sizeof(float));
+  PartialSums sums;
+  for (size_t i = 0; i < width; i += PieceElements(width)) {
+    sums.regions[i / PieceElements(width)] = region + i;
+  }
+  sums.spare = region + width;
+  return sums;
 }
 
 }  // namespace
@@ -37,7 +43,7 @@ Sketch::Sketch(const SketchSpec& spec)
       permutation_key_(PermutationKey(spec.seed)),
       sign_key_(SignKey(spec.seed)),
       values_(spec.width),
-      partial_(spec.width + kPartialSlack) {}
+      partial_(spec.width + PieceElements(spec.width) + kPartialSlack) {}
 
 void Sketch::Add(uint64_t offset, const void* data, size_t count,
                  DataType type) {
@@ -65,11 +71,11 @@ void Sketch::AddBlocks(uint64_t offset, const unsigned char* bytes,
                        size_t count, DataType type) {
   const size_t piece = PieceElements(spec_.width);
   const size_t piece_bytes = piece * SizeOf(type);
-  float* partial = Aligned(partial_);
+  PartialSums partial = RegionsOf(partial_, spec_.width);
   for (size_t pieces = count / piece; pieces > 0;) {
     const size_t added = AddPieces(
         {bytes, type, offset, pieces, spec_.width, permutation_key_, sign_key_},
-        partial, &squared_norm_);
+        &partial, &squared_norm_);
     pieces -= added;
     offset += added * piece;
     bytes += added * piece_bytes;
@@ -81,6 +87,7 @@ void Sketch::AddBlocks(uint64_t offset, const unsigned char* bytes,
     }
   }
   FoldPartial(type, spec_.width, partial, values_.data());
+  std::fill_n(partial.spare, piece, 0.0f);
 }
 
 void Sketch::AddInDouble(uint64_t offset, const unsigned char* bytes,

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "client/src/sketch_hash.h"
 
@@ -24,11 +25,12 @@ namespace HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_SCALAR
 
-size_t AddPieces(const PieceRun& run, float* partial, double* squared_norm) {
+size_t AddPieces(const PieceRun& run, PartialSums* partial,
+                 double* squared_norm) {
   return AddPiecesPlain(run, partial, squared_norm);
 }
 
-void FoldPartial(DataType type, uint32_t width, float* partial,
+void FoldPartial(DataType type, uint32_t width, const PartialSums& partial,
                  double* values) {
   FoldPartialPlain(type, width, partial, values);
 }
@@ -49,13 +51,14 @@ using WordVector = hn::Vec<Words>;
 constexpr size_t kLanes = hn::MaxLanes(Floats());
 // Elements read together. They fill two vectors.
 constexpr size_t kPairElements = 2 * kLanes;
-// Elements whose signs fill 32 bits, which is what lanes can shift.
-constexpr size_t kUnitElements = 32;
-constexpr size_t kUnitPairs = kUnitElements / kPairElements;
-constexpr size_t kUnitVectors = kUnitElements / kLanes;
+// Elements whose sums are in registers at a time.
+constexpr size_t kChunkElements = 2 * kPairElements;
+// Blocks added in one pass over the sums: as many as there are registers for.
+constexpr size_t kGroup = kLanes >= 8 ? 2 : 1;
 static_assert(kLanes >= 4 && kLanes <= 16);
 static_assert(std::endian::native == std::endian::little);
-// Far enough that memory answers in time, near enough to stay in the cache.
+// For each block of a group. Far enough that memory answers in time, near
+// enough to stay in the cache.
 constexpr size_t kPrefetchBytes = 4096;
 
 // Where element e of a pair (0 … 2·kLanes − 1) is: its vector, its lane. Both
@@ -75,34 +78,66 @@ HWY_INLINE hn::Vec<D> LoadBytes(D d, const unsigned char* bytes) {
   return hn::BitCast(d, hn::LoadU(hn::Repartition<uint8_t, D>(), bytes));
 }
 
+// A reader reads the pair that is `at` bytes on. One that swaps (1, else 0)
+// gives the second vector first.
 struct Float32Reader : Sequential {
   static constexpr size_t kBytes = 4;
-  static HWY_INLINE void Read(const unsigned char* bytes, Vector& first,
-                              Vector& second) {
-    first = LoadBytes(Floats(), bytes);
-    second = LoadBytes(Floats(), bytes + kLanes * kBytes);
+  const unsigned char* first;
+  const unsigned char* second;
+
+  HWY_INLINE Float32Reader(const unsigned char* bytes, size_t swap)
+      : first(bytes + swap * kLanes * kBytes),
+        second(bytes + (1 - swap) * kLanes * kBytes) {}
+  HWY_INLINE void Read(size_t at, Vector* x) const {
+    x[0] = LoadBytes(Floats(), first + at);
+    x[1] = LoadBytes(Floats(), second + at);
   }
 };
 
-// A 32-bit lane holds two elements; each is a mask or a shift away from
+// A 32-bit lane holds two elements; each is a mask and a shift away from
 // float32.
 struct BFloat16Reader : Deinterleaved {
   static constexpr size_t kBytes = 2;
-  static HWY_INLINE void Read(const unsigned char* bytes, Vector& first,
-                              Vector& second) {
+  const unsigned char* bytes;
+#if MUSTER_SHIFTS_BY_LANE
+  WordVector first, second;
+
+  HWY_INLINE BFloat16Reader(const unsigned char* bytes_in, uint32_t swap)
+      : bytes(bytes_in),
+        first(hn::Set(Words(), 16 - 16 * swap)),
+        second(hn::Set(Words(), 16 * swap)) {}
+  static HWY_INLINE WordVector Shift(WordVector x, WordVector count) {
+    return hn::Shl(x, count);
+  }
+#else
+  int first, second;
+
+  HWY_INLINE BFloat16Reader(const unsigned char* bytes_in, int swap)
+      : bytes(bytes_in), first(16 - 16 * swap), second(16 * swap) {}
+  static HWY_INLINE WordVector Shift(WordVector x, int count) {
+    return hn::ShiftLeftSame(x, count);
+  }
+#endif
+  HWY_INLINE void Read(size_t at, Vector* x) const {
     const Words words;
-    const WordVector both = LoadBytes(words, bytes);
-    first = hn::BitCast(Floats(), hn::ShiftLeft<16>(both));
-    second = hn::BitCast(Floats(), hn::And(both, hn::Set(words, 0xFFFF0000)));
+    const WordVector both = LoadBytes(words, bytes + at);
+    const WordVector top = hn::Set(words, 0xFFFF0000);
+    x[0] = hn::BitCast(Floats(), hn::And(Shift(both, first), top));
+    x[1] = hn::BitCast(Floats(), hn::And(Shift(both, second), top));
   }
 };
 
 struct Float16Reader : Sequential {
   static constexpr size_t kBytes = 2;
-  static HWY_INLINE void Read(const unsigned char* bytes, Vector& first,
-                              Vector& second) {
-    first = ReadOne(bytes);
-    second = ReadOne(bytes + kLanes * kBytes);
+  const unsigned char* first;
+  const unsigned char* second;
+
+  HWY_INLINE Float16Reader(const unsigned char* bytes, size_t swap)
+      : first(bytes + swap * kLanes * kBytes),
+        second(bytes + (1 - swap) * kLanes * kBytes) {}
+  HWY_INLINE void Read(size_t at, Vector* x) const {
+    x[0] = ReadOne(first + at);
+    x[1] = ReadOne(second + at);
   }
 
   static HWY_INLINE Vector ReadOne(const unsigned char* bytes) {
@@ -141,55 +176,16 @@ struct Float16Reader : Sequential {
   }
 };
 
-// Four sums, so that additions do not wait for each other.
-struct Squares {
-  Vector sums[4];
-
-  HWY_INLINE Squares() {
-    for (Vector& sum : sums) sum = hn::Zero(Floats());
-  }
-  // `pair` is known after unrolling.
-  HWY_INLINE void Add(size_t pair, Vector first, Vector second) {
-    Vector& a = sums[2 * pair % 4];
-    Vector& b = sums[2 * pair % 4 + 1];
-    a = hn::MulAdd(first, first, a);
-    b = hn::MulAdd(second, second, b);
-  }
-  HWY_INLINE float Total() const {
-    return hn::GetLane(hn::SumOfLanes(
-        Floats(),
-        hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3]))));
-  }
-};
-
-// Adds the squares of kSignWordBits elements.
-template <class Reader>
-HWY_INLINE void SquareWord(const unsigned char* bytes, Squares& squares) {
-  for (size_t pair = 0; pair < kSignWordBits / kPairElements; ++pair) {
-    Vector first, second;
-    Reader::Read(bytes + pair * kPairElements * Reader::kBytes, first, second);
-    squares.Add(pair, first, second);
-  }
-}
-
-template <class Reader>
-HWY_INLINE float SquaresOfPiece(const unsigned char* bytes, size_t count) {
-  Squares squares;
-  for (size_t i = 0; i < count; i += kSignWordBits) {
-    SquareWord<Reader>(bytes + i * Reader::kBytes, squares);
-  }
-  return squares.Total();
-}
-
 // For squares that float32 would lose. Not inlined: it is rare.
 template <class Reader>
 HWY_NOINLINE double SquaresInDouble(const unsigned char* bytes, size_t count) {
   const hn::Repartition<double, Floats> doubles;
   const hn::Half<Floats> half;
+  const Reader reader(bytes, 0);
   auto sum = hn::Zero(doubles);
   for (size_t i = 0; i < count; i += kPairElements) {
     Vector pair[2];
-    Reader::Read(bytes + i * Reader::kBytes, pair[0], pair[1]);
+    reader.Read(i * Reader::kBytes, pair);
     for (const Vector& x : pair) {
       const auto low = hn::PromoteTo(doubles, hn::LowerHalf(half, x));
       const auto high = hn::PromoteTo(doubles, hn::UpperHalf(half, x));
@@ -199,24 +195,24 @@ HWY_NOINLINE double SquaresInDouble(const unsigned char* bytes, size_t count) {
   return hn::GetLane(hn::SumOfLanes(doubles, sum));
 }
 
-// What all units of a block share: how r_b moves elements within a unit, and
-// which bit of the sign word belongs to each lane after that.
+// What the pairs of a piece share: how r_b moves elements, and which bit of a
+// pair's signs belongs to each lane after that.
 template <class Reader>
-struct BlockPlan {
-  uint32_t pair;    // bits of r_b that choose a pair of vectors,
-  uint32_t vector;  // a vector of the pair,
+struct Plan {
+  size_t pair;      // bits of r_b that choose a pair, as bytes of signs,
+  Reader reader;    // a vector of the pair,
   WordVector lane;  // and a lane: what comes to lane j was in lane[j]
-  WordVector selectors[kUnitVectors];
+  WordVector selectors[2];
 
-  HWY_INLINE explicit BlockPlan(uint32_t permutation)
-      : pair(permutation % kUnitElements / kPairElements),
-        vector(permutation / Reader::kVectorStep % 2) {
+  HWY_INLINE Plan(const unsigned char* bytes, uint32_t permutation)
+      : pair(permutation / kPairElements * (kPairElements / 8)),
+        reader(bytes, permutation / Reader::kVectorStep % 2) {
     const Words words;
     lane = hn::Xor(hn::Iota(words, 0),
                    hn::Set(words, permutation / Reader::kElementStep % kLanes));
-    for (size_t v = 0; v < kUnitVectors; ++v) {
-      const size_t first_bit =
-          v / 2 * kPairElements + v % 2 * Reader::kVectorStep;
+    const uint32_t vector = permutation / Reader::kVectorStep % 2;
+    for (uint32_t v = 0; v < 2; ++v) {
+      const uint32_t first_bit = (v ^ vector) * Reader::kVectorStep;
 #if MUSTER_SHIFTS_BY_LANE
       selectors[v] =
           hn::Sub(hn::Set(words, 31 - first_bit),
@@ -257,7 +253,7 @@ HWY_INLINE Vector WithSigns(Vector x, WordVector signs, WordVector selector) {
 
 constexpr size_t kPieceWords = kMaxPieceElements / kSignWordBits;
 
-// The sign words of a piece: SignWord(), eight at a time where vectors multiply
+// Sign words as SignWord() has them, eight at a time where vectors multiply
 // 64 bits.
 HWY_INLINE void SignWordsOf(uint64_t key, uint64_t first, size_t count,
                             uint64_t* HWY_RESTRICT sign_words) {
@@ -279,98 +275,124 @@ HWY_INLINE void SignWordsOf(uint64_t key, uint64_t first, size_t count,
 #endif
 }
 
-// Adds the piece at `bytes`, whose first element has flat index `offset`.
-// Beside that it sums the squares of the piece at `next`, if kSquareNext: a
-// pass of their own would leave the memory idle half of the time.
-template <class Reader, bool kSquareNext>
-HWY_INLINE float ProjectPiece(const unsigned char* HWY_RESTRICT bytes,
-                              const unsigned char* HWY_RESTRICT next,
-                              size_t count, uint64_t offset,
-                              const PieceRun& run,
-                              float* HWY_RESTRICT partial) {
-  const size_t word_count = count / kSignWordBits;
-  HWY_ALIGN uint64_t sign_words[kPieceWords];
-  SignWordsOf(run.sign_key, offset / kSignWordBits, word_count, sign_words);
+// `out` = `in` + the projection of kBlocks blocks, or of one piece, at `bytes`.
+// `squares` receives the sum of squares of each. `offset` is the flat index of
+// the first element.
+template <class Reader, size_t kBlocks>
+HWY_INLINE void AddGroup(const unsigned char* HWY_RESTRICT bytes,
+                         uint64_t offset, const PieceRun& run,
+                         const float* HWY_RESTRICT in, float* HWY_RESTRICT out,
+                         float* HWY_RESTRICT squares) {
   const Floats floats;
   const Words words;
-  const uint32_t permutation =
-      LanePermutation(run.permutation_key, offset / run.width, run.width);
-  const BlockPlan<Reader> plan(permutation);
-  const auto indices = hn::IndicesFromVec(floats, plan.lane);
-  char* targets[kUnitVectors];
-  for (size_t v = 0; v < kUnitVectors; ++v) {
-    targets[v] = reinterpret_cast<char*>(partial +
-                                         ((v / 2) ^ plan.pair) * kPairElements +
-                                         ((v % 2) ^ plan.vector) * kLanes);
-    // Else the compiler adds these up anew at each use.
-    asm("" : "+r"(targets[v]));
+  const size_t count =
+      kBlocks > 1 ? kMaxPieceElements : PieceElements(run.width);
+  // Reading the signs of a pair may read past them.
+  HWY_ALIGN uint64_t sign_words[kBlocks * kPieceWords + 1];
+  const auto* signs = reinterpret_cast<const char*>(sign_words);
+  SignWordsOf(run.sign_key, offset / kSignWordBits,
+              kBlocks * count / kSignWordBits, sign_words);
+  // So many that additions do not wait for each other.
+  constexpr size_t kSums = kBlocks == 1 ? 4 : 2;
+  Vector square_sums[kBlocks][kSums];
+  const auto plan = [&](size_t b) {
+    return Plan<Reader>(bytes + b * count * Reader::kBytes,
+                        LanePermutation(run.permutation_key,
+                                        offset / run.width + b, run.width) %
+                            count);
+  };
+  const Plan<Reader> plans[2] = {plan(0), plan(kBlocks - 1)};
+  for (size_t b = 0; b < kBlocks; ++b) {
+    for (Vector& sum : square_sums[b]) sum = hn::Zero(floats);
   }
-  const auto* unit_signs = reinterpret_cast<const char*>(sign_words);
-  const size_t unit_permutation = (permutation ^ (offset & (run.width - 1))) /
-                                  kUnitElements * kUnitElements * sizeof(float);
-  Squares squares;
-  for (size_t word = 0; word < word_count; ++word) {
-    for (size_t half = 0; half < 2; ++half) {
-      const size_t unit = 2 * word + half;
-      uint32_t signs;
-      std::memcpy(&signs, unit_signs + unit * sizeof(signs), sizeof(signs));
-      const WordVector all_signs = hn::Set(words, signs);
-      const size_t target =
-          (unit * kUnitElements * sizeof(float)) ^ unit_permutation;
-      for (size_t pair = 0; pair < kUnitPairs; ++pair) {
+  for (size_t chunk = 0; chunk < count; chunk += kChunkElements) {
+    Vector sums[2][2];
+    for (size_t n = 0; n < 4; ++n) {
+      sums[n / 2][n % 2] = hn::Load(floats, in + chunk + n * kLanes);
+    }
+    for (size_t b = 0; b < kBlocks; ++b) {
+      const Plan<Reader>& plan = plans[b];
+      const auto indices = hn::IndicesFromVec(floats, plan.lane);
+      for (size_t pair = 0; pair < 2; ++pair) {
+        const size_t at =
+            (chunk / 8) ^ plan.pair ^ (pair * (kPairElements / 8));
+        uint32_t pair_signs;
+        std::memcpy(&pair_signs, signs + b * (count / 8) + at,
+                    sizeof(pair_signs));
+        const WordVector all_signs = hn::Set(words, pair_signs);
         Vector x[2];
-        Reader::Read(bytes + (unit * kUnitElements + pair * kPairElements) *
-                                 Reader::kBytes,
-                     x[0], x[1]);
+        plan.reader.Read(at * 8 * Reader::kBytes, x);
         for (size_t v = 0; v < 2; ++v) {
-          const size_t n = 2 * pair + v;
+          Vector& square_sum = square_sums[b][(2 * pair + v) % kSums];
+          square_sum = hn::MulAdd(x[v], x[v], square_sum);
           const Vector value = WithSigns(hn::TableLookupLanes(x[v], indices),
-                                         all_signs, plan.selectors[n]);
-          auto* sum = reinterpret_cast<float*>(targets[n] + target);
-          hn::Store(hn::Add(hn::Load(floats, sum), value), floats, sum);
+                                         all_signs, plan.selectors[v]);
+          sums[pair][v] = hn::Add(sums[pair][v], value);
         }
       }
-    }
-    if constexpr (kSquareNext) {
-      const size_t at = word * kSignWordBits * Reader::kBytes;
-      SquareWord<Reader>(next + at, squares);
-      for (size_t line = 0; line < kSignWordBits * Reader::kBytes; line += 64) {
-        hwy::Prefetch(next + at + line + kPrefetchBytes);
+      for (size_t line = 0; line < kChunkElements * Reader::kBytes;
+           line += 64) {
+        hwy::Prefetch(bytes + (b * count + chunk) * Reader::kBytes + line +
+                      kBlocks * kPrefetchBytes);
       }
     }
+    for (size_t n = 0; n < 4; ++n) {
+      hn::Store(sums[n / 2][n % 2], floats, out + chunk + n * kLanes);
+    }
   }
-  return squares.Total();
+  for (size_t b = 0; b < kBlocks; ++b) {
+    Vector total = hn::Add(square_sums[b][0], square_sums[b][1]);
+    if constexpr (kSums == 4) {
+      total = hn::Add(total, hn::Add(square_sums[b][2], square_sums[b][3]));
+    }
+    squares[b] = hn::GetLane(hn::SumOfLanes(floats, total));
+  }
+}
+
+// Adds kBlocks blocks, or one piece, if all have finite sums of squares.
+template <class Reader, size_t kBlocks>
+HWY_INLINE bool TryAddGroup(const PieceRun& run, size_t piece,
+                            PartialSums* partial, double* squared_norm) {
+  const size_t count = PieceElements(run.width);
+  const uint64_t offset = run.offset + piece * count;
+  const unsigned char* bytes = run.data + piece * count * Reader::kBytes;
+  float*& region = partial->regions[TargetRegion(run, offset)];
+  float squares[kBlocks];
+  AddGroup<Reader, kBlocks>(bytes, offset, run, region, partial->spare,
+                            squares);
+  for (const float sum : squares) {
+    if (!std::isfinite(sum)) return false;
+  }
+  std::swap(region, partial->spare);
+  for (size_t b = 0; b < kBlocks; ++b) {
+    *squared_norm += squares[b] >= kSmallestTrustedSquares
+                         ? squares[b]
+                         : SquaresInDouble<Reader>(
+                               bytes + b * count * Reader::kBytes, count);
+  }
+  return true;
 }
 
 template <class Reader>
-size_t AddPiecesOf(const PieceRun& run, float* HWY_RESTRICT partial,
+size_t AddPiecesOf(const PieceRun& run, PartialSums* partial,
                    double* squared_norm) {
-  const size_t count = PieceElements(run.width);
-  const size_t piece_bytes = count * Reader::kBytes;
-  const unsigned char* bytes = run.data;
-  uint64_t offset = run.offset;
-  float squares = SquaresOfPiece<Reader>(bytes, count);
-  double total = 0;
-  size_t piece = 0;
-  for (; piece < run.pieces && std::isfinite(squares); ++piece) {
-    total += squares >= kSmallestTrustedSquares
-                 ? squares
-                 : SquaresInDouble<Reader>(bytes, count);
-    const unsigned char* next = bytes + piece_bytes;
-    if (piece + 1 < run.pieces) {
-      squares =
-          ProjectPiece<Reader, true>(bytes, next, count, offset, run, partial);
+  // Pieces of one block have no sums in common.
+  const bool grouped = kGroup > 1 && run.width == kMaxPieceElements;
+  for (size_t piece = 0; piece < run.pieces;) {
+    if (grouped && run.pieces - piece >= kGroup &&
+        TryAddGroup<Reader, kGroup>(run, piece, partial, squared_norm)) {
+      piece += kGroup;
+    } else if (TryAddGroup<Reader, 1>(run, piece, partial, squared_norm)) {
+      ++piece;
     } else {
-      ProjectPiece<Reader, false>(bytes, next, count, offset, run, partial);
+      return piece;
     }
-    bytes = next;
-    offset += count;
   }
-  *squared_norm += total;
-  return piece;
+  return run.pieces;
 }
 
-size_t AddPieces(const PieceRun& run, float* partial, double* squared_norm) {
+size_t AddPieces(const PieceRun& run, PartialSums* partial,
+                 double* squared_norm) {
   switch (run.type) {
     case DataType::kFloat32:
       return AddPiecesOf<Float32Reader>(run, partial, squared_norm);
@@ -392,11 +414,12 @@ HWY_INLINE void AddToDoubles(Vector x, double* values) {
   hn::StoreU(hn::Add(hn::LoadU(doubles, values), high), doubles, values);
 }
 
-void FoldPartial(DataType type, uint32_t width, float* partial,
+void FoldPartial(DataType type, uint32_t width, const PartialSums& partial,
                  double* values) {
   const Floats floats;
   for (size_t i = 0; i < width; i += kPairElements) {
-    float* pair = partial + i;
+    float* pair =
+        partial.regions[i / kMaxPieceElements] + i % kMaxPieceElements;
     Vector first = hn::Load(floats, pair);
     Vector second = hn::Load(floats, pair + kLanes);
     if (type == DataType::kBFloat16) {
@@ -424,11 +447,12 @@ namespace muster {
 HWY_EXPORT(AddPieces);
 HWY_EXPORT(FoldPartial);
 
-size_t AddPieces(const PieceRun& run, float* partial, double* squared_norm) {
+size_t AddPieces(const PieceRun& run, PartialSums* partial,
+                 double* squared_norm) {
   return HWY_DYNAMIC_DISPATCH(AddPieces)(run, partial, squared_norm);
 }
 
-void FoldPartial(DataType type, uint32_t width, float* partial,
+void FoldPartial(DataType type, uint32_t width, const PartialSums& partial,
                  double* values) {
   HWY_DYNAMIC_DISPATCH(FoldPartial)(type, width, partial, values);
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "client/src/sketch_hash.h"
 #include "muster/sketch.h"
 
 namespace muster {
@@ -37,25 +38,43 @@ struct PieceRun {
   uint64_t sign_key;
 };
 
-// Adds the projection of the pieces to `partial` (width numbers, aligned to
-// kPartialAlignment), and their squares to `squared_norm`. Ends before the
-// first piece whose squares have no finite float32 sum; returns the number of
-// pieces added. The order of the numbers within `partial` depends on the type
-// and on the processor: what one call has left there goes through Fold before a
-// call with another type.
-size_t AddPieces(const PieceRun& run, float* partial, double* squared_norm);
+// The float32 sums of a fold, in regions of PieceElements(width) numbers, each
+// aligned to kPartialAlignment. What is added to a region is written to the
+// spare one, which takes its place only if all is well: sums never have to be
+// taken back.
+struct PartialSums {
+  float* regions[SketchSpec::kMaxWidth / kMaxPieceElements];
+  float* spare;  // of any content
+};
 
-// Adds `partial` of elements of `type` to `values`, and clears it.
-void FoldPartial(DataType type, uint32_t width, float* partial, double* values);
+// The region that the piece whose first element has flat index `offset` is
+// added to.
+constexpr size_t TargetRegion(const PieceRun& run, uint64_t offset) {
+  return ((offset & (run.width - 1)) ^
+          LanePermutation(run.permutation_key, offset / run.width, run.width)) /
+         kMaxPieceElements;
+}
+
+// Adds the projection of the pieces to `partial`, and their squares to
+// `squared_norm`. Ends before the first piece whose squares have no finite
+// float32 sum; returns the number of pieces added. The order of the numbers
+// within a region depends on the type and on the processor: what one call has
+// left there goes through FoldPartial before a call with another type.
+size_t AddPieces(const PieceRun& run, PartialSums* partial,
+                 double* squared_norm);
+
+// Adds the regions, of elements of `type`, to `values`, and clears them.
+void FoldPartial(DataType type, uint32_t width, const PartialSums& partial,
+                 double* values);
 
 // The instruction sets of which one is chosen, as bits of Highway's targets.
 int64_t KernelTargets();
 
 // As AddPieces and FoldPartial, in plain C++: what the vector code is held to,
 // and what runs where there are no vectors.
-size_t AddPiecesPlain(const PieceRun& run, float* partial,
+size_t AddPiecesPlain(const PieceRun& run, PartialSums* partial,
                       double* squared_norm);
-void FoldPartialPlain(DataType type, uint32_t width, float* partial,
+void FoldPartialPlain(DataType type, uint32_t width, const PartialSums& partial,
                       double* values);
 
 // Elements data[0 … count) as float32, exactly; `data` of any alignment.

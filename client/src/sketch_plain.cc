@@ -22,7 +22,7 @@ void LoadFloats(const unsigned char* data, size_t count, DataType type,
   }
 }
 
-size_t AddPiecesPlain(const PieceRun& run, float* partial,
+size_t AddPiecesPlain(const PieceRun& run, PartialSums* partial,
                       double* squared_norm) {
   const size_t count = PieceElements(run.width);
   for (size_t piece = 0; piece < run.pieces; ++piece) {
@@ -41,21 +41,26 @@ size_t AddPiecesPlain(const PieceRun& run, float* partial,
     const uint64_t offset = run.offset + piece * count;
     const uint32_t permutation =
         LanePermutation(run.permutation_key, offset / run.width, run.width);
+    float* region = partial->regions[TargetRegion(run, offset)];
     for (size_t i = 0; i < count; ++i) {
       const uint64_t word =
           SignWord(run.sign_key, (offset + i) / kSignWordBits);
       const bool negative = (word >> ((offset + i) % kSignWordBits)) & 1;
-      const size_t lane = (offset + i) & (run.width - 1);
-      partial[lane ^ permutation] += negative ? -x[i] : x[i];
+      region[i ^ (permutation % count)] += negative ? -x[i] : x[i];
     }
   }
   return run.pieces;
 }
 
-void FoldPartialPlain(DataType, uint32_t width, float* partial,
+void FoldPartialPlain(DataType, uint32_t width, const PartialSums& partial,
                       double* values) {
-  for (uint32_t i = 0; i < width; ++i) values[i] += partial[i];
-  std::fill_n(partial, width, 0.0f);
+  const size_t count = PieceElements(width);
+  for (uint32_t i = 0; i < width; ++i) {
+    values[i] += partial.regions[i / count][i % count];
+  }
+  for (uint32_t i = 0; i < width; i += count) {
+    std::fill_n(partial.regions[i / count], count, 0.0f);
+  }
 }
 
 }  // namespace muster

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -77,17 +78,25 @@ Result Sum(const Elements& elements, DataType type, uint64_t block,
   struct alignas(kPartialAlignment) Line {
     float sums[kPartialAlignment / sizeof(float)];
   };
-  std::vector<Line> partial(width * sizeof(float) / sizeof(Line));
-  result.pieces =
-      plain ? AddPiecesPlain(run, partial[0].sums, &result.squared_norm)
-            : AddPieces(run, partial[0].sums, &result.squared_norm);
-  if (plain) {
-    FoldPartialPlain(type, width, partial[0].sums, result.values.data());
-  } else {
-    FoldPartial(type, width, partial[0].sums, result.values.data());
+  const size_t region = PieceElements(width);
+  const size_t lines = region * sizeof(float) / sizeof(Line);
+  std::vector<Line> memory((width / region + 1) * lines);
+  PartialSums partial;
+  for (size_t i = 0; i < width / region; ++i) {
+    partial.regions[i] = memory[i * lines].sums;
   }
-  for (const Line& line : partial) {
-    for (const float sum : line.sums) EXPECT_EQ(sum, 0);
+  partial.spare = memory[width / region * lines].sums;
+  // What is in the spare region must not matter.
+  std::fill_n(partial.spare, region, 7.0f);
+  if (plain) {
+    result.pieces = AddPiecesPlain(run, &partial, &result.squared_norm);
+    FoldPartialPlain(type, width, partial, result.values.data());
+  } else {
+    result.pieces = AddPieces(run, &partial, &result.squared_norm);
+    FoldPartial(type, width, partial, result.values.data());
+  }
+  for (size_t i = 0; i < width; ++i) {
+    EXPECT_EQ(partial.regions[i / region][i % region], 0);
   }
   return result;
 }
