@@ -218,6 +218,11 @@ void MeasureFloat32(const Options& options, Report& report) {
       Compare(
           options.pairs, [&] { HashedSketch(words, kHashedBytes, hashed); },
           SketchOf(sketch, words, kHashedBytes, kType)));
+  report.Add(
+      "sketch.f32.k1024.in_cache_speedup_over_hashed",
+      Compare(
+          options.pairs, [&] { HashedSketch(words, kCacheBytes, hashed); },
+          SketchOf(sketch, words, kCacheBytes, kType)));
 
 #if HWY_ARCH_X86
   // The sum keeps its wider vectors.
