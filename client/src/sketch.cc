@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "client/src/half.h"
+#include "client/src/sketch_encode.h"
 #include "client/src/sketch_hash.h"
 #include "client/src/sketch_kernel.h"
 
@@ -131,12 +132,9 @@ void Sketch::EncodeTo(std::string* wire) const {
   wire->clear();
   if (nonfinite_count_ > 0 || squared_norm_ == 0) return;
   const double norm = std::sqrt(squared_norm_);
-  wire->reserve(values_.size() * sizeof(uint16_t));
-  for (double value : values_) {
-    const uint16_t half = FloatToHalfBits(static_cast<float>(value / norm));
-    wire->push_back(static_cast<char>(half & 0xFF));
-    wire->push_back(static_cast<char>(half >> 8));
-  }
+  wire->resize(values_.size() * sizeof(uint16_t));
+  EncodeHalves(values_.data(), values_.size(), norm,
+               reinterpret_cast<unsigned char*>(wire->data()));
 }
 
 uint16_t FloatToHalf(float value) { return FloatToHalfBits(value); }
