@@ -73,6 +73,10 @@ void Sender::Stop() {
 
 void Sender::Run() {
   pthread_setname_np(pthread_self(), "muster");
+  // On waking, a batch thread does not take the core from the training thread
+  // that woke it. Where it is not allowed, steps are a little slower.
+  const sched_param no_priority = {};
+  (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &no_priority);
   try {
     const std::unique_ptr<Transport> transport = factory_();
     {
