@@ -1,0 +1,178 @@
+// What EndStep costs the training thread, with a daemon at the other end.
+//   end_step_bench ADDRESS [--json FILE] [--steps N]
+//
+// A step observes a small gradient, so that EndStep has a sketch to normalise,
+// to encode and to clear; the sketching itself is left out of the time. Then
+// the thread computes, as training does, long enough for the sender and the
+// daemon to keep up. A second run leaves no such pause: reports are made faster
+// than they can be sent, the ring is full, and all threads want it at once.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "muster/client.h"
+
+namespace {
+
+// Allocations of this thread while it counts.
+thread_local bool t_counting = false;
+thread_local uint64_t t_allocations = 0;
+
+void* Allocate(size_t size) {
+  if (t_counting) ++t_allocations;
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(size_t size) { return Allocate(size); }
+void* operator new[](size_t size) { return Allocate(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+
+namespace muster::bench {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::steady_clock;
+
+// Four blocks of the sketch: all its lanes are filled.
+constexpr size_t kElements = 4 * 1024;
+constexpr uint64_t kWarmUpSteps = 1000;
+constexpr microseconds kPause{100};
+
+struct Options {
+  std::string address;
+  const char* json = nullptr;
+  uint64_t steps = 100'000;
+};
+
+struct Outcome {
+  std::vector<double> microseconds;  // of each EndStep, sorted
+  uint64_t allocations = 0;          // of Observe and EndStep together
+  Stats stats;
+};
+
+std::unique_ptr<Client> Start(const std::string& address, const char* run) {
+  std::string error;
+  std::unique_ptr<Client> client =
+      Client::Start({.address = address, .run_id = run}, &error);
+  if (client == nullptr) {
+    std::fprintf(stderr, "end_step_bench: %s\n", error.c_str());
+    std::exit(1);
+  }
+  const auto give_up = steady_clock::now() + std::chrono::seconds(10);
+  while (!client->GetStats().connected) {
+    if (steady_clock::now() > give_up) {
+      std::fprintf(stderr, "end_step_bench: no daemon at %s\n",
+                   address.c_str());
+      std::exit(1);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return client;
+}
+
+Outcome Measure(const Options& options, const char* run, microseconds pause) {
+  const std::vector<float> gradient(kElements, 0.5f);
+  const std::unique_ptr<Client> client = Start(options.address, run);
+  Outcome outcome;
+  outcome.microseconds.reserve(options.steps);
+  for (uint64_t step = 0; step < kWarmUpSteps + options.steps; ++step) {
+    const StepEnd end{.step = step, .loss = 1.0, .weight = 8};
+    const bool measured = step >= kWarmUpSteps;
+    t_counting = measured;
+    client->Observe(0, gradient.data(), kElements, DataType::kFloat32);
+    const auto start = steady_clock::now();
+    client->EndStep(end);
+    const auto stop = steady_clock::now();
+    t_counting = false;
+    if (measured) {
+      outcome.microseconds.push_back(
+          std::chrono::duration<double, std::micro>(stop - start).count());
+    }
+    while (steady_clock::now() < stop + pause) {
+    }
+  }
+  outcome.allocations = t_allocations;
+  t_allocations = 0;
+  outcome.stats = client->GetStats();
+  std::sort(outcome.microseconds.begin(), outcome.microseconds.end());
+  return outcome;
+}
+
+int Run(const Options& options) {
+  std::map<std::string, double> numbers;
+  for (const bool paused : {true, false}) {
+    const std::string prefix = paused ? "end_step." : "end_step.no_pause.";
+    const Outcome outcome = Measure(options, paused ? "paused" : "no-pause",
+                                    paused ? kPause : microseconds::zero());
+    const std::vector<double>& times = outcome.microseconds;
+    numbers[prefix + "p50_us"] = times[times.size() / 2];
+    numbers[prefix + "p99_us"] = times[times.size() * 99 / 100];
+    numbers[prefix + "max_us"] = times.back();
+    numbers[prefix + "allocations"] = static_cast<double>(outcome.allocations);
+    const Stats& stats = outcome.stats;
+    numbers[prefix + "sent_share"] =
+        static_cast<double>(stats.sent) / static_cast<double>(stats.made);
+    if (stats.made != kWarmUpSteps + options.steps ||
+        stats.made != stats.acknowledged + stats.dropped + stats.queued) {
+      std::fprintf(stderr, "end_step_bench: the counts do not add up\n");
+      return 1;
+    }
+  }
+  for (const auto& [key, number] : numbers) {
+    std::printf("%-46s %8.3f\n", key.c_str(), number);
+  }
+  if (options.json == nullptr) return 0;
+  std::FILE* file = std::fopen(options.json, "w");
+  if (file == nullptr) {
+    std::fprintf(stderr, "end_step_bench: cannot write %s\n", options.json);
+    return 1;
+  }
+  const char* separator = "{\n";
+  for (const auto& [key, number] : numbers) {
+    std::fprintf(file, "%s  \"%s\": %.6g", separator, key.c_str(), number);
+    separator = ",\n";
+  }
+  std::fprintf(file, "\n}\n");
+  return std::fclose(file) == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace muster::bench
+
+int main(int argc, char** argv) {
+  muster::bench::Options options;
+  bool good = argc % 2 == 0;
+  if (good) options.address = argv[1];
+  for (int i = 2; good && i + 1 < argc; i += 2) {
+    const std::string_view name = argv[i];
+    if (name == "--json") {
+      options.json = argv[i + 1];
+    } else if (name == "--steps" && std::atoll(argv[i + 1]) >= 100) {
+      options.steps = static_cast<uint64_t>(std::atoll(argv[i + 1]));
+    } else {
+      good = false;
+    }
+  }
+  if (!good) {
+    std::fprintf(stderr,
+                 "usage: end_step_bench ADDRESS [--json FILE] [--steps N]\n");
+    return 2;
+  }
+  return muster::bench::Run(options);
+}
