@@ -14,6 +14,9 @@ using std::chrono::steady_clock;
 
 // An address that does not answer must not use up the time of the next.
 constexpr milliseconds kAddressTimeout{1'000};
+// How much later than the wake-up a report may leave whose predecessor has just
+// woken the thread.
+constexpr milliseconds kDoze{5};
 constexpr size_t kReadBytes = size_t{16} << 10;
 
 }  // namespace
@@ -111,6 +114,10 @@ TransportEvent Http2Transport::Wait(TimePoint deadline) {
 }
 
 bool Http2Transport::Poll(TimePoint until) {
+  if (dozing_) {
+    if (steady_clock::now() >= doze_until_) return EndDoze();
+    until = std::min(until, doze_until_);
+  }
   // Rounded up, or the last millisecond would be spent in a loop.
   const auto left =
       std::chrono::ceil<milliseconds>(until - steady_clock::now());
@@ -134,8 +141,25 @@ bool Http2Transport::Poll(TimePoint until) {
   }
   if (polled[0].revents == 0) return false;
   wake_.Clear();
-  // Only now: else a Wake() in between would be taken for told.
-  wake_set_ = false;
+  Doze();
+  return true;
+}
+
+void Http2Transport::Doze() {
+  // Before the caller looks for what there is to do: a Wake() that comes too
+  // late for that look is found at the end of the doze.
+  sleep_.exchange(Sleep::kDoze);
+  dozing_ = true;
+  doze_until_ = steady_clock::now() + kDoze;
+}
+
+bool Http2Transport::EndDoze() {
+  Sleep not_called = Sleep::kDoze;
+  if (sleep_.compare_exchange_strong(not_called, Sleep::kDeep)) {
+    dozing_ = false;
+    return false;
+  }
+  Doze();
   return true;
 }
 
@@ -240,7 +264,7 @@ void Http2Transport::Close() {
 }
 
 void Http2Transport::Wake() {
-  if (!wake_set_.exchange(true)) wake_.Set();
+  if (sleep_.exchange(Sleep::kCalled) == Sleep::kDeep) wake_.Set();
 }
 
 std::unique_ptr<Transport> MakeHttp2Transport(const Address& address,

@@ -50,6 +50,14 @@ class Http2Transport : public Transport {
  private:
   using TimePoint = std::chrono::steady_clock::time_point;
 
+  // After a wake-up the thread only dozes for a while: it will look by itself,
+  // and who wakes it again has no system call to pay for.
+  enum class Sleep {
+    kDeep,    // Wake() has to write to the eventfd
+    kDoze,    // Wake() has only to say so here
+    kCalled,  // it has
+  };
+
   // The look-up has ended.
   void Resolved();
   // Tries addresses_ from next_address_ on.
@@ -61,8 +69,12 @@ class Http2Transport : public Transport {
   void Write();
   // Does what time demands; returns when to look again.
   TimePoint Tick(TimePoint now);
-  // Sleeps until `until`; true if Wake() was called.
+  // Sleeps until `until`; true if Wake() was called. While dozing it returns
+  // when that ends.
   bool Poll(TimePoint until);
+  void Doze();
+  // True if Wake() was called meanwhile: then it dozes again.
+  bool EndDoze();
   void Fail(const std::string& why);
   std::optional<TransportEvent> NextEvent();
 
@@ -71,7 +83,9 @@ class Http2Transport : public Transport {
   const Limits limits_;
   const ResolveFunction resolve_;
   const EventDescriptor wake_;
-  std::atomic<bool> wake_set_ = false;
+  std::atomic<Sleep> sleep_ = Sleep::kDeep;
+  bool dozing_ = false;
+  TimePoint doze_until_;
 
   // Goes on when its attempt to open is given up: one at a time.
   std::unique_ptr<Lookup> lookup_;

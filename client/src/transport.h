@@ -45,7 +45,8 @@ class Transport {
   // Gives the stream up, whatever its state; none of its events follows.
   virtual void Close() = 0;
 
-  // Ends the Wait() in progress, or else the next one. Any thread.
+  // Ends the Wait() in progress, or else the next one, within milliseconds. Any
+  // thread.
   virtual void Wake() = 0;
 };
 
