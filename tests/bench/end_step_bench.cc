@@ -3,9 +3,7 @@
 //
 // A step observes a small gradient, so that EndStep has a sketch to normalise,
 // to encode and to clear; the sketching itself is left out of the time. Then
-// the thread computes, as training does, long enough for the sender and the
-// daemon to keep up. A second run leaves no such pause: reports are made faster
-// than they can be sent, the ring is full, and all threads want it at once.
+// the thread computes, as training does, for as long as `Regime` says.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -51,8 +49,24 @@ using std::chrono::steady_clock;
 
 // Four blocks of the sketch: all its lanes are filled.
 constexpr size_t kElements = 4 * 1024;
-constexpr uint64_t kWarmUpSteps = 1000;
-constexpr microseconds kPause{100};
+constexpr uint64_t kWarmUpSteps = 300;
+
+struct Regime {
+  const char* prefix;  // of the keys
+  const char* run;
+  microseconds pause;  // between two steps
+  uint64_t steps_divisor;
+};
+
+constexpr Regime kRegimes[] = {
+    // The sender is at work all the time, and keeps up.
+    {"end_step.", "busy", microseconds(100), 1},
+    // Reports are made faster than they can be sent: the ring is full, and both
+    // threads want it at once.
+    {"end_step.no_pause.", "no-pause", microseconds(0), 1},
+    // The sender sleeps: each step has to wake it.
+    {"end_step.woken.", "woken", microseconds(10'000), 200},
+};
 
 struct Options {
   std::string address;
@@ -86,12 +100,13 @@ std::unique_ptr<Client> Start(const std::string& address, const char* run) {
   return client;
 }
 
-Outcome Measure(const Options& options, const char* run, microseconds pause) {
+Outcome Measure(const Options& options, const Regime& regime) {
+  const uint64_t steps = options.steps / regime.steps_divisor;
   const std::vector<float> gradient(kElements, 0.5f);
-  const std::unique_ptr<Client> client = Start(options.address, run);
+  const std::unique_ptr<Client> client = Start(options.address, regime.run);
   Outcome outcome;
-  outcome.microseconds.reserve(options.steps);
-  for (uint64_t step = 0; step < kWarmUpSteps + options.steps; ++step) {
+  outcome.microseconds.reserve(steps);
+  for (uint64_t step = 0; step < kWarmUpSteps + steps; ++step) {
     const StepEnd end{.step = step, .loss = 1.0, .weight = 8};
     const bool measured = step >= kWarmUpSteps;
     t_counting = measured;
@@ -104,7 +119,7 @@ Outcome Measure(const Options& options, const char* run, microseconds pause) {
       outcome.microseconds.push_back(
           std::chrono::duration<double, std::micro>(stop - start).count());
     }
-    while (steady_clock::now() < stop + pause) {
+    while (steady_clock::now() < stop + regime.pause) {
     }
   }
   outcome.allocations = t_allocations;
@@ -116,10 +131,9 @@ Outcome Measure(const Options& options, const char* run, microseconds pause) {
 
 int Run(const Options& options) {
   std::map<std::string, double> numbers;
-  for (const bool paused : {true, false}) {
-    const std::string prefix = paused ? "end_step." : "end_step.no_pause.";
-    const Outcome outcome = Measure(options, paused ? "paused" : "no-pause",
-                                    paused ? kPause : microseconds::zero());
+  for (const Regime& regime : kRegimes) {
+    const std::string prefix = regime.prefix;
+    const Outcome outcome = Measure(options, regime);
     const std::vector<double>& times = outcome.microseconds;
     numbers[prefix + "p50_us"] = times[times.size() / 2];
     numbers[prefix + "p99_us"] = times[times.size() * 99 / 100];
@@ -128,7 +142,7 @@ int Run(const Options& options) {
     const Stats& stats = outcome.stats;
     numbers[prefix + "sent_share"] =
         static_cast<double>(stats.sent) / static_cast<double>(stats.made);
-    if (stats.made != kWarmUpSteps + options.steps ||
+    if (stats.made != kWarmUpSteps + times.size() ||
         stats.made != stats.acknowledged + stats.dropped + stats.queued) {
       std::fprintf(stderr, "end_step_bench: the counts do not add up\n");
       return 1;
@@ -163,15 +177,16 @@ int main(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--json") {
       options.json = argv[i + 1];
-    } else if (name == "--steps" && std::atoll(argv[i + 1]) >= 100) {
+    } else if (name == "--steps" && std::atoll(argv[i + 1]) >= 1000) {
       options.steps = static_cast<uint64_t>(std::atoll(argv[i + 1]));
     } else {
       good = false;
     }
   }
   if (!good) {
-    std::fprintf(stderr,
-                 "usage: end_step_bench ADDRESS [--json FILE] [--steps N]\n");
+    std::fprintf(
+        stderr,
+        "usage: end_step_bench ADDRESS [--json FILE] [--steps N≥1000]\n");
     return 2;
   }
   return muster::bench::Run(options);
