@@ -30,6 +30,7 @@ class BadDaemon:
 
     address: str
     answers: bool = False
+    recovers: bool = False  # without mend()
     spoil: Callable[[], None] = _nothing
     mend: Callable[[], None] = _nothing
 
@@ -63,10 +64,13 @@ def stopped(folder):
     daemon = Musterd(folder)
 
     def send(number):
-        return lambda: daemon.process.send_signal(number)
+        # Popen.send_signal() does nothing in a fork, where it is not the parent.
+        return lambda: os.kill(daemon.process.pid, number)
 
     try:
-        yield BadDaemon(daemon.grpc, True, send(signal.SIGSTOP), send(signal.SIGCONT))
+        yield BadDaemon(
+            daemon.grpc, answers=True, spoil=send(signal.SIGSTOP), mend=send(signal.SIGCONT)
+        )
     finally:
         daemon.process.send_signal(signal.SIGCONT)
         daemon.stop()
@@ -92,7 +96,12 @@ def killed_and_restarted(folder):
     thread = threading.Thread(target=restart, daemon=True)
     thread.start()
     try:
-        yield BadDaemon(address, True, lambda: os.kill(process.value, signal.SIGKILL))
+        yield BadDaemon(
+            address,
+            answers=True,
+            recovers=True,
+            spoil=lambda: os.kill(process.value, signal.SIGKILL),
+        )
     finally:
         ending.set()
         while thread.is_alive():
@@ -106,18 +115,38 @@ def refusing(folder):
     config = folder / "refusing.yaml"
     config.write_text("limits:\n  max_runs: 1\n")
     daemon = Musterd(folder, f"--config={config}")
-    first = "import muster; m = muster.start(rank=0, world_size=1); m.end_step(0, loss=1.0); m.close()"
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "client" / "python"),
         "MUSTER_ADDRESS": daemon.grpc,
         "MUSTER_RUN_ID": "the-other-run",
     }
+    other = subprocess.Popen(
+        [sys.executable, "-c", _OTHER_RUN],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
-        subprocess.run([sys.executable, "-c", first], env=environment, check=True)
+        if other.stdout.readline() != b"followed\n":
+            raise RuntimeError("the other run is not followed")
         yield BadDaemon(daemon.grpc)
     finally:
+        other.communicate()
         daemon.stop()
+
+
+# Stays until its input ends: an ended run would leave its place to the next.
+_OTHER_RUN = """
+import muster, sys, time
+monitor = muster.start(rank=0, world_size=1)
+monitor.end_step(0, loss=1.0)
+while monitor.stats().acknowledged == 0:
+    time.sleep(0.01)
+print("followed", flush=True)
+sys.stdin.read()
+monitor.close()
+"""
 
 
 KINDS = {
