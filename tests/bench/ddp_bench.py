@@ -232,8 +232,8 @@ def main():
 
     numbers = {}
     for name in arguments.only.split(","):
-        # The headline gets more pairs.
-        pairs = 2 * arguments.pairs if name == HEALTHY else arguments.pairs
+        # The headline gets a few more pairs.
+        pairs = arguments.pairs + 2 if name == HEALTHY else arguments.pairs
         for key, value in run(name, pairs, arguments.steps).items():
             if name == HEALTHY or key not in ("parameters", "sketch_share"):
                 key = f"ddp.{key}" if name == HEALTHY else f"ddp.{name}.{key}"

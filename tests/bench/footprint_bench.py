@@ -25,7 +25,6 @@ def measure():
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder)
-        pretend_cores = footprint.build_pretend_cores(path)
         musterd = conftest.Musterd(path)
         try:
             for beside in footprint.BESIDE:
@@ -34,7 +33,7 @@ def measure():
                     continue
                 for cores in footprint.CORES:
                     results[f"{beside}.{cores}_cores"] = footprint.measure(
-                        musterd.grpc, beside, cores, pretend_cores
+                        musterd.grpc, beside, cores, path
                     )
         finally:
             musterd.stop()

@@ -72,25 +72,23 @@ class Footprint:
     libraries: int  # files
 
 
-def build_pretend_cores(folder):
-    """The library to preload; it is small, and built where it is needed."""
-    library = folder / "pretend_cores.so"
-    source = ROOT / "tests" / "e2e" / "pretend_cores.c"
-    subprocess.run(
-        ["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, source, "-ldl"], check=True
-    )
+def _pretend_cores(folder, cores):
+    """A library to preload: it is small, and built where it is needed."""
+    library = folder / f"{cores}_cores.so"
+    source = ROOT / "tests" / "e2e" / "cores.c"
+    subprocess.run(["cc", "-shared", "-fPIC", f"-DCORES={cores}", "-o", library, source], check=True)
     return library
 
 
-def measure(address, beside, cores, pretend_cores):
-    """The Footprint beside `beside` of BESIDE, in a process that sees `cores` cores."""
+def measure(address, beside, cores, folder):
+    """The Footprint beside `beside` of BESIDE, in a process that sees `cores` cores.
+    `folder` is for what it takes to pretend them."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "client" / "python"),
         "MUSTER_ADDRESS": address,
         "MUSTER_RUN_ID": f"footprint-{beside}-{cores}",
-        "LD_PRELOAD": str(pretend_cores),
-        "PRETEND_CORES": str(cores),
+        "LD_PRELOAD": str(_pretend_cores(folder, cores)),
     }
     script = _SCRIPT.format(imports=BESIDE[beside])
     done = subprocess.run(
