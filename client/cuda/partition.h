@@ -26,7 +26,9 @@ inline constexpr uint64_t kMaxElements = uint64_t{1} << 48;
 
 constexpr uint32_t MaxRows(uint32_t width) { return kBuckets / width; }
 constexpr uint32_t RowDoubles(uint32_t width) { return width + width / 2; }
-constexpr uint32_t Groups(uint32_t rows) { return (rows + kRadix - 1) / kRadix; }
+constexpr uint32_t Groups(uint32_t rows) {
+  return (rows + kRadix - 1) / kRadix;
+}
 
 // Elements of 16 bytes.
 constexpr uint32_t VectorElements(DataType type) {
@@ -52,9 +54,9 @@ inline Observation MakeObservation(uint64_t offset, const void* data,
   const uint64_t blocks =
       (offset + count - 1) / spec.width - offset / spec.width + 1;
   const uint64_t batches = (blocks + kBatchBlocks - 1) / kBatchBlocks;
-  const uint64_t filled =
-      (batches + kMinBatchesPerRow - 1) / kMinBatchesPerRow;
-  return {.base = reinterpret_cast<uintptr_t>(data) - offset * SizeOf(type),
+  const uint64_t filled = (batches + kMinBatchesPerRow - 1) / kMinBatchesPerRow;
+  return {.base = reinterpret_cast<uintptr_t>(data) -
+                  offset * (16 / VectorElements(type)),
           .begin = offset,
           .end = offset + count,
           .permutation_key = PermutationKey(spec.seed),

@@ -95,10 +95,9 @@ class OwnHashes {
   }
   // The sign word of the 64 elements of block i that hold the item's.
   MUSTER_HOST_DEVICE uint64_t Signs(uint32_t i) const {
-    return SignWord(seen_.sign_key,
-                    ((block_ + i) * seen_.width +
-                     (first_lane_ ^ Permutation(i))) /
-                        kSignWordBits);
+    return SignWord(seen_.sign_key, ((block_ + i) * seen_.width +
+                                     (first_lane_ ^ Permutation(i))) /
+                                        kSignWordBits);
   }
 
  private:
@@ -127,12 +126,11 @@ MUSTER_HOST_DEVICE void SumItem(const Observation& seen, uint32_t row,
     const uint64_t block = first_block + batch * kBatchBlocks;
     hashes.Begin(block);
     // Index of the first of the elements that block i sends to this item.
-    const auto index = [&](uint32_t i) {
-      const uint32_t lane = first_lane ^ hashes.Permutation(i);
-      return (block + i) * seen.width + (lane & ~(kElements - 1));
+    const auto index = [&](uint32_t i, uint32_t permutation) {
+      const uint32_t lane = (first_lane ^ permutation) & ~(kElements - 1);
+      return (block + i) * seen.width + lane;
     };
-    const auto add = [&](uint32_t i, Words words) {
-      const uint32_t permutation = hashes.Permutation(i);
+    const auto add = [&](uint32_t i, uint32_t permutation, Words words) {
       const uint32_t lane = (first_lane ^ permutation) & ~(kElements - 1);
       const uint32_t signs =
           static_cast<uint32_t>(hashes.Signs(i) >> (lane % kSignWordBits)) &
@@ -143,17 +141,22 @@ MUSTER_HOST_DEVICE void SumItem(const Observation& seen, uint32_t row,
     // Neither the first block nor the last, so that all elements are observed,
     // and a vector's neighbours too.
     if (block > first_block && block + kBatchBlocks <= last_block) {
+      uint32_t permutation[kBatchBlocks];
       Words words[kBatchBlocks];
       MUSTER_UNROLL
       for (uint32_t i = 0; i < kBatchBlocks; ++i) {
-        const uint64_t address = seen.base + index(i) * kBytes;
+        permutation[i] = hashes.Permutation(i);
+        const uint64_t address = seen.base + index(i, permutation[i]) * kBytes;
         words[i] = aligned ? LoadAligned(address) : LoadAcross(address);
       }
       MUSTER_UNROLL
-      for (uint32_t i = 0; i < kBatchBlocks; ++i) add(i, words[i]);
+      for (uint32_t i = 0; i < kBatchBlocks; ++i) {
+        add(i, permutation[i], words[i]);
+      }
     } else {
       for (uint32_t i = 0; i < kBatchBlocks && block + i <= last_block; ++i) {
-        add(i, LoadObserved<type>(seen, index(i)));
+        const uint32_t permutation = hashes.Permutation(i);
+        add(i, permutation, LoadObserved<type>(seen, index(i, permutation)));
       }
     }
   }

@@ -66,8 +66,7 @@ MUSTER_HOST_DEVICE inline Words LoadAcross(uint64_t address) {
 // Elements [index, index + n) where they are observed, zeros elsewhere; reads
 // no byte that is not observed.
 template <DataType type>
-MUSTER_HOST_DEVICE Words LoadObserved(const Observation& seen,
-                                      uint64_t index) {
+MUSTER_HOST_DEVICE Words LoadObserved(const Observation& seen, uint64_t index) {
   constexpr uint32_t kElements = VectorElements(type);
   constexpr uint32_t kBytes = 16 / kElements;
   Words words = {};

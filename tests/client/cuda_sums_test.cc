@@ -1,7 +1,5 @@
 // What a GPU's threads add up, run on the CPU: against the sketch itself, and
 // against itself in other orders.
-#include "client/cuda/sums.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/cuda/sums.h"
 #include "muster/sketch.h"
 
 namespace muster::cuda {
@@ -33,7 +32,8 @@ Order Ascending(uint64_t count) {
 }
 
 template <DataType type>
-void RunItem(const Observation& seen, uint64_t item, std::vector<double>& sums) {
+void RunItem(const Observation& seen, uint64_t item,
+             std::vector<double>& sums) {
   const uint32_t items = seen.width / VectorElements(type);
   const uint32_t row = item / items;
   const uint32_t of_row = item % items;
@@ -195,8 +195,7 @@ TEST(CudaSumsTest, AddsUpChunksInAnyOrder) {
   const SketchSpec spec{.width = 64};
   const std::vector<float> values = Integers(60'000);
   Step step(spec);
-  for (const auto& [begin, end] :
-       std::vector<std::pair<size_t, size_t>>{
+  for (const auto& [begin, end] : std::vector<std::pair<size_t, size_t>>{
            {40'001, 60'000}, {0, 3}, {517, 40'001}, {3, 517}}) {
     step.Observe(9 + begin, values.data() + begin, end - begin,
                  DataType::kFloat32);
@@ -214,8 +213,7 @@ TEST(CudaSumsTest, TheOrderOfThreadsChangesNoBit) {
   for (const DataType type : kTypes) {
     const Memory memory(Gaussian(count, 1e-3f), type, 2);
     Step ascending(spec);
-    const Observation seen =
-        ascending.Observe(13, memory.data(), count, type);
+    const Observation seen = ascending.Observe(13, memory.data(), count, type);
     ASSERT_GT(seen.rows, 8u);
     Order order = Ascending(ItemCount(seen, type));
     std::shuffle(order.begin(), order.end(), std::minstd_rand(3));
@@ -228,7 +226,8 @@ TEST(CudaSumsTest, TheOrderOfThreadsChangesNoBit) {
 TEST(CudaSumsTest, IsCloseToTheSketchForAllMagnitudes) {
   const SketchSpec spec{.width = 256};
   const size_t count = 300'000;
-  for (const float scale : {1e-30f, 1e-18f, 1e-3f, 1e10f, 1e18f, 1e30f, 1e35f}) {
+  for (const float scale :
+       {1e-30f, 1e-18f, 1e-3f, 1e10f, 1e18f, 1e30f, 1e35f}) {
     const std::vector<float> values = Gaussian(count, scale);
     long double squares = 0;
     for (const float value : values) {
@@ -257,9 +256,11 @@ TEST(CudaSumsTest, CountsAndLeavesOutWhatIsNotFinite) {
   for (const DataType type : kTypes) {
     std::vector<float> values = Integers(5000);
     std::vector<float> finite = values;
-    const std::vector<std::pair<size_t, float>> bad = {
-        {0, kNan}, {700, kInfinity}, {701, -kInfinity}, {2048, -kNan},
-        {4999, kInfinity}};
+    const std::vector<std::pair<size_t, float>> bad = {{0, kNan},
+                                                       {700, kInfinity},
+                                                       {701, -kInfinity},
+                                                       {2048, -kNan},
+                                                       {4999, kInfinity}};
     for (const auto& [at, value] : bad) {
       values[at] = value;
       finite[at] = 0;
@@ -284,8 +285,10 @@ TEST(CudaSumsTest, ReadsSmallestHalvesAndLargestElements) {
   const float largest[] = {3e38f, -3e38f, 3.4e38f};
   step.Observe(640, largest, 3, DataType::kFloat32);
   const Totals totals = TotalsOf(step.Reduce(), spec.width);
-  double squares = 2 * 0x1p-48 + std::pow(1023 * 0x1p-24, 2) + 2 * 65504.0 * 65504;
-  for (const float value : largest) squares += static_cast<double>(value) * value;
+  double squares =
+      2 * 0x1p-48 + std::pow(1023 * 0x1p-24, 2) + 2 * 65504.0 * 65504;
+  for (const float value : largest)
+    squares += static_cast<double>(value) * value;
   EXPECT_DOUBLE_EQ(totals.squares, squares);
   EXPECT_EQ(totals.nonfinite, 0);
   for (const double value : totals.values) EXPECT_TRUE(std::isfinite(value));
@@ -296,9 +299,8 @@ TEST(CudaSumsTest, ReadsSmallestHalvesAndLargestElements) {
 TEST(CudaSumsTest, DealsEveryBlockOnceWhateverTheLength) {
   for (const uint32_t width : {64u, 1024u, 65536u}) {
     const SketchSpec spec{.width = width};
-    for (const uint64_t count :
-         {uint64_t{1}, uint64_t{width}, uint64_t{1'000'000'000},
-          kMaxElements}) {
+    for (const uint64_t count : {uint64_t{1}, uint64_t{width},
+                                 uint64_t{1'000'000'000}, kMaxElements}) {
       const Observation seen =
           MakeObservation(1, nullptr, count, DataType::kBFloat16, spec);
       EXPECT_GE(seen.rows, 1u);
