@@ -28,15 +28,13 @@ enum : uint64_t { kFree = 0, kFlying = 1, kReading = 2 };
 struct Slot {
   std::atomic<uint64_t> state = kFree;
   Event done = nullptr;
-  double* row = nullptr;         // pinned: a row of sums, then the loss
-  bool has_sums = false;         // written before kFlying
-  int loss_type = -1;            // likewise; −1: none
+  double* row = nullptr;  // pinned: a row of sums, then the loss
+  bool has_sums = false;  // written before kFlying
+  int loss_type = -1;     // likewise; −1: none
 };
 
 size_t ElementBytes(int type) {
-  return type == MUSTER_CUDA_FLOAT64   ? 8
-         : type == MUSTER_CUDA_FLOAT32 ? 4
-                                       : 2;
+  return type == MUSTER_CUDA_FLOAT64 ? 8 : type == MUSTER_CUDA_FLOAT32 ? 4 : 2;
 }
 
 double ReadNumber(const void* memory, int type) {
@@ -121,8 +119,8 @@ bool muster_cuda::AllocateAll() {
   void* pinned = nullptr;
   const size_t slot_bytes = row_bytes + sizeof(double);
   if (!Try(muster::cuda::LoadKernels()) ||
-      !Try(muster::cuda::AllocateDevice(
-          (max_rows + group_rows + 1) * row_bytes, &device_memory)) ||
+      !Try(muster::cuda::AllocateDevice((max_rows + group_rows + 1) * row_bytes,
+                                        &device_memory)) ||
       !Try(muster::cuda::AllocatePinned(MUSTER_CUDA_SLOTS * slot_bytes,
                                         &pinned)) ||
       !Try(muster::cuda::CreateEvent(&latest))) {
@@ -218,8 +216,7 @@ Slot* muster_cuda::FreeSlot() {
   return &slot;
 }
 
-uint64_t muster_cuda::EndStep(Stream stream, const void* loss,
-                              int loss_type) {
+uint64_t muster_cuda::EndStep(Stream stream, const void* loss, int loss_type) {
   const bool has_sums = used_rows > 0 && !skipped;
   if (loss == nullptr) stream = latest_stream;
   if (unusable || (!has_sums && loss == nullptr)) {
@@ -244,9 +241,9 @@ uint64_t muster_cuda::EndStep(Stream stream, const void* loss,
   const size_t row_bytes = row_doubles * sizeof(double);
   const bool queued =
       Follow(stream) &&
-      (!has_sums || (Reduce(stream) && Try(muster::cuda::CopyToHost(
-                                           slot->row, result, row_bytes,
-                                           stream)))) &&
+      (!has_sums ||
+       (Reduce(stream) &&
+        Try(muster::cuda::CopyToHost(slot->row, result, row_bytes, stream)))) &&
       (loss == nullptr ||
        Try(muster::cuda::CopyToHost(slot->row + row_doubles, loss,
                                     ElementBytes(loss_type), stream))) &&
@@ -280,8 +277,7 @@ muster_cuda_status muster_cuda::Poll(uint64_t ticket, double* values,
   if (ticket == 0 || slot.state != state) return MUSTER_CUDA_FAILED;
   const OnDevice scope(device);
   bool done = false;
-  if (!Try(scope.failure()) ||
-      !Try(muster::cuda::IsDone(slot.done, &done))) {
+  if (!Try(scope.failure()) || !Try(muster::cuda::IsDone(slot.done, &done))) {
     slot.state.compare_exchange_strong(state, kFree);
     return MUSTER_CUDA_FAILED;
   }
@@ -339,9 +335,9 @@ muster_cuda* muster_cuda_create(int device, uint32_t width, uint64_t seed) {
   return new (std::nothrow) muster_cuda(device, spec);
 }
 
-muster_cuda_status muster_cuda_observe(muster_cuda* cuda, void* stream, uint64_t offset,
-                                       const void* data, uint64_t count,
-                                       int type) {
+muster_cuda_status muster_cuda_observe(muster_cuda* cuda, void* stream,
+                                       uint64_t offset, const void* data,
+                                       uint64_t count, int type) {
   if (count == 0) return MUSTER_CUDA_OK;
   if (count > muster::cuda::kMaxElements || count > UINT64_MAX - offset ||
       type < MUSTER_CUDA_FLOAT32 || type > MUSTER_CUDA_BFLOAT16) {
@@ -351,8 +347,8 @@ muster_cuda_status muster_cuda_observe(muster_cuda* cuda, void* stream, uint64_t
                        static_cast<DataType>(type));
 }
 
-uint64_t muster_cuda_end_step(muster_cuda* cuda, void* stream,
-                              const void* loss, int loss_type) {
+uint64_t muster_cuda_end_step(muster_cuda* cuda, void* stream, const void* loss,
+                              int loss_type) {
   return cuda->EndStep(stream, IsLossType(loss_type) ? loss : nullptr,
                        loss_type);
 }

@@ -66,8 +66,7 @@ MUSTER_CUDA_API muster_cuda* muster_cuda_create(int device, uint32_t width,
  * any alignment and must stay as it is until the stream has passed here. */
 MUSTER_CUDA_API muster_cuda_status
 muster_cuda_observe(muster_cuda* cuda, void* stream, uint64_t offset,
-                    const void* data, uint64_t count,
-                    int type);
+                    const void* data, uint64_t count, int type);
 
 /* Ends the step: queues the last sums and their copy to the host. `loss`: NULL,
  * or one number in the device's memory, ready in the order of `stream`; without
@@ -75,8 +74,7 @@ muster_cuda_observe(muster_cuda* cuda, void* stream, uint64_t offset,
  * or 0 if there is nothing to come: nothing observed, an observation skipped,
  * or all slots taken by results that are still on their way. */
 MUSTER_CUDA_API uint64_t muster_cuda_end_step(muster_cuda* cuda, void* stream,
-                                              const void* loss,
-                                              int loss_type);
+                                              const void* loss, int loss_type);
 
 /* Forgets what was observed since the last step. */
 MUSTER_CUDA_API void muster_cuda_discard(muster_cuda* cuda);

@@ -1,12 +1,11 @@
 // libmuster_cuda.so on a device that is the host.
-#include "client/cuda/muster_cuda.h"
-
 #include <gtest/gtest.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "client/cuda/muster_cuda.h"
 #include "muster/sketch.h"
 #include "tests/testing/fake_cuda_runtime.h"
 
@@ -33,8 +32,7 @@ class CudaLibraryTest : public testing::Test {
     return muster_cuda_observe(cuda_, stream, offset, data.data(), data.size(),
                                MUSTER_CUDA_FLOAT32);
   }
-  uint64_t EndStep(const void* loss = nullptr,
-                   int type = MUSTER_CUDA_FLOAT32) {
+  uint64_t EndStep(const void* loss = nullptr, int type = MUSTER_CUDA_FLOAT32) {
     return muster_cuda_end_step(cuda_, kStream, loss, type);
   }
   muster_cuda_status Poll(uint64_t ticket) {
@@ -210,8 +208,8 @@ TEST_F(CudaLibraryTest, RefusesWhatIsNoGradient) {
   EXPECT_EQ(muster_cuda_abi(), uint32_t{MUSTER_CUDA_ABI});
   EXPECT_EQ(muster_cuda_observe(cuda_, kStream, 0, nullptr, 0, 0),
             MUSTER_CUDA_OK);
-  EXPECT_EQ(muster_cuda_observe(cuda_, kStream, UINT64_MAX, gradient_.data(),
-                                1, MUSTER_CUDA_FLOAT32),
+  EXPECT_EQ(muster_cuda_observe(cuda_, kStream, UINT64_MAX, gradient_.data(), 1,
+                                MUSTER_CUDA_FLOAT32),
             MUSTER_CUDA_UNAVAILABLE);
   EXPECT_EQ(muster_cuda_observe(cuda_, kStream, 0, gradient_.data(), 1,
                                 MUSTER_CUDA_FLOAT64),

@@ -2,6 +2,8 @@
 // is queued on a stream runs when an event behind it is asked for, no sooner.
 // Together with client/cuda/muster_cuda.cc it makes a libmuster_cuda.so that
 // the real client loads where there is no GPU.
+#include "tests/testing/fake_cuda_runtime.h"
+
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -12,7 +14,6 @@
 
 #include "client/cuda/runtime.h"
 #include "client/cuda/sums.h"
-#include "tests/testing/fake_cuda_runtime.h"
 
 namespace muster::cuda {
 namespace {
