@@ -209,9 +209,12 @@ Slot* muster_cuda::FreeSlot() {
   if (state % 4 == kFlying) {
     bool done = false;
     if (!Try(muster::cuda::IsDone(slot.done, &done)) || !done) return nullptr;
-    // Nobody has asked for it so long that nobody will. The sender may have
+    // Nobody has asked for it so long that nobody will, unless the sender has
     // begun to read it this moment.
-    if (!slot.state.compare_exchange_strong(state, kFree)) return nullptr;
+    if (!slot.state.compare_exchange_strong(state, kFree) &&
+        state % 4 != kFree) {
+      return nullptr;
+    }
   }
   return &slot;
 }

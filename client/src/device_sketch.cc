@@ -100,9 +100,8 @@ DeviceSketch::Observed DeviceSketch::Observe(uint64_t offset, const void* data,
                                              size_t count, DataType type,
                                              const DeviceStream& where) {
   if (!Bind(where.device)) return Observed::kUnavailable;
-  const muster_cuda_status status =
-      library_->observe(cuda_, where.stream, offset, data, count,
-                        static_cast<int>(type));
+  const muster_cuda_status status = library_->observe(
+      cuda_, where.stream, offset, data, count, static_cast<int>(type));
   if (status == MUSTER_CUDA_OK) return Observed::kQueued;
   TellFailure();
   return status == MUSTER_CUDA_UNAVAILABLE ? Observed::kUnavailable

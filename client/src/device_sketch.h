@@ -17,8 +17,8 @@ namespace muster {
 
 // Loads the library when it is first given device memory, and is bound to that
 // memory's device. No call waits for the device; those of the first observation
-// load and allocate. Thread-compatible, but for Poll() and TakeNews(), which the
-// sender calls beside the rest; owned by the client.
+// load and allocate. Thread-compatible, but for Poll() and TakeNews(), which
+// the sender calls beside the rest; owned by the client.
 class DeviceSketch {
  public:
   enum class Observed {
