@@ -28,9 +28,10 @@ enum : uint64_t { kFree = 0, kFlying = 1, kReading = 2 };
 struct Slot {
   std::atomic<uint64_t> state = kFree;
   Event done = nullptr;
-  double* row = nullptr;  // pinned: a row of sums, then the loss
-  bool has_sums = false;  // written before kFlying
-  int loss_type = -1;     // likewise; −1: none
+  double* row = nullptr;   // pinned: a row of sums, the loss, the scale
+  bool has_sums = false;   // written before kFlying
+  int loss_type = -1;      // likewise; −1: none
+  bool has_scale = false;  // likewise
 };
 
 size_t ElementBytes(int type) {
@@ -64,7 +65,8 @@ struct muster_cuda {
 
   muster_cuda_status Observe(Stream stream, uint64_t offset, const void* data,
                              uint64_t count, DataType type);
-  uint64_t EndStep(Stream stream, const void* loss, int loss_type);
+  uint64_t EndStep(Stream stream, const void* loss, int loss_type,
+                   const void* scale);
   void Discard();
   muster_cuda_status Poll(uint64_t ticket, double* values,
                           muster_cuda_result* result);
@@ -117,7 +119,7 @@ bool muster_cuda::AllocateAll() {
   }
   void* device_memory = nullptr;
   void* pinned = nullptr;
-  const size_t slot_bytes = row_bytes + sizeof(double);
+  const size_t slot_bytes = row_bytes + 2 * sizeof(double);
   if (!Try(muster::cuda::LoadKernels()) ||
       !Try(muster::cuda::AllocateDevice((max_rows + group_rows + 1) * row_bytes,
                                         &device_memory)) ||
@@ -139,7 +141,10 @@ bool muster_cuda::AllocateAll() {
 
 bool muster_cuda::Prepare() {
   // What has been allocated when one of many fails stays with the process.
-  if (rows == nullptr && !unusable) unusable = !AllocateAll();
+  if (rows == nullptr && !unusable && !AllocateAll()) {
+    unusable = true;
+    rows = nullptr;
+  }
   return !unusable;
 }
 
@@ -219,9 +224,10 @@ Slot* muster_cuda::FreeSlot() {
   return &slot;
 }
 
-uint64_t muster_cuda::EndStep(Stream stream, const void* loss, int loss_type) {
+uint64_t muster_cuda::EndStep(Stream stream, const void* loss, int loss_type,
+                              const void* scale) {
   const bool has_sums = used_rows > 0 && !skipped;
-  if (loss == nullptr) stream = latest_stream;
+  if (loss == nullptr && scale == nullptr) stream = latest_stream;
   if (unusable || (!has_sums && loss == nullptr)) {
     Discard();
     return 0;
@@ -250,6 +256,9 @@ uint64_t muster_cuda::EndStep(Stream stream, const void* loss, int loss_type) {
       (loss == nullptr ||
        Try(muster::cuda::CopyToHost(slot->row + row_doubles, loss,
                                     ElementBytes(loss_type), stream))) &&
+      (scale == nullptr ||
+       Try(muster::cuda::CopyToHost(slot->row + row_doubles + 1, scale,
+                                    sizeof(float), stream))) &&
       Try(muster::cuda::Record(latest, stream)) &&
       Try(muster::cuda::Record(slot->done, stream));
   if (!queued) {
@@ -260,6 +269,7 @@ uint64_t muster_cuda::EndStep(Stream stream, const void* loss, int loss_type) {
   recorded = true;
   slot->has_sums = has_sums;
   slot->loss_type = loss == nullptr ? -1 : loss_type;
+  slot->has_scale = scale != nullptr;
   slot->state = ++tickets * 4 + kFlying;
   // Reduce() has cleared what it read.
   if (has_sums) used_rows = 0;
@@ -301,6 +311,10 @@ muster_cuda_status muster_cuda::Poll(uint64_t ticket, double* values,
   if (slot.loss_type >= 0) {
     to->has_loss = 1;
     to->loss = ReadNumber(slot.row + row_doubles, slot.loss_type);
+  }
+  if (slot.has_scale) {
+    to->has_scale = 1;
+    to->scale = ReadNumber(slot.row + row_doubles + 1, MUSTER_CUDA_FLOAT32);
   }
   slot.state = kFree;
   return MUSTER_CUDA_OK;
@@ -351,9 +365,9 @@ muster_cuda_status muster_cuda_observe(muster_cuda* cuda, void* stream,
 }
 
 uint64_t muster_cuda_end_step(muster_cuda* cuda, void* stream, const void* loss,
-                              int loss_type) {
+                              int loss_type, const void* scale) {
   return cuda->EndStep(stream, IsLossType(loss_type) ? loss : nullptr,
-                       loss_type);
+                       loss_type, scale);
 }
 
 void muster_cuda_discard(muster_cuda* cuda) { cuda->Discard(); }
@@ -368,6 +382,10 @@ const char* muster_cuda_failure(muster_cuda* cuda) { return cuda->failure; }
 
 void muster_cuda_destroy(muster_cuda* cuda) {
   cuda->Discard();
+  if (cuda->rows == nullptr) {
+    delete cuda;
+    return;
+  }
   const std::lock_guard lock(idle_mutex);
   cuda->next_idle = idle;
   idle = cuda;

@@ -52,6 +52,8 @@ typedef struct muster_cuda_result {
   double squared_norm; /* of the finite elements */
   uint64_t nonfinite_count;
   double loss;
+  int has_scale;
+  double scale;
 } muster_cuda_result;
 
 /* MUSTER_CUDA_ABI of the library. */
@@ -69,12 +71,14 @@ muster_cuda_observe(muster_cuda* cuda, void* stream, uint64_t offset,
                     const void* data, uint64_t count, int type);
 
 /* Ends the step: queues the last sums and their copy to the host. `loss`: NULL,
- * or one number in the device's memory, ready in the order of `stream`; without
- * one `stream` is ignored. Returns a ticket for muster_cuda_poll,
- * or 0 if there is nothing to come: nothing observed, an observation skipped,
- * or all slots taken by results that are still on their way. */
+ * or one number in the device's memory, ready in the order of `stream`;
+ * `scale`, the loss scale, likewise, in float32. Without both `stream` is
+ * ignored. Returns a ticket for muster_cuda_poll, or 0 if there is nothing to
+ * come: nothing observed, an observation skipped, or all slots taken by results
+ * that are still on their way. */
 MUSTER_CUDA_API uint64_t muster_cuda_end_step(muster_cuda* cuda, void* stream,
-                                              const void* loss, int loss_type);
+                                              const void* loss, int loss_type,
+                                              const void* scale);
 
 /* Forgets what was observed since the last step. */
 MUSTER_CUDA_API void muster_cuda_discard(muster_cuda* cuda);

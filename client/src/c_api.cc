@@ -159,14 +159,20 @@ muster_status muster_end_step(muster_client* client, const muster_step* step) {
             "(float64)");
       }
       end.loss.reset();
-      end.device_loss = {
-          .address = given.device_loss,
-          .type = static_cast<muster::DeviceLoss::Type>(given.device_loss_type),
-          .where = {given.device, given.stream}};
+      end.device_loss = {.address = given.device_loss,
+                         .type = static_cast<muster::DeviceNumber::Type>(
+                             given.device_loss_type),
+                         .where = {given.device, given.stream}};
+    }
+    if (given.device_gradient_scale != nullptr) {
+      end.device_gradient_scale = {.address = given.device_gradient_scale,
+                                   .where = {given.device, given.stream}};
     }
     if (given.has_weight) end.weight = given.weight;
     if (given.has_learning_rate) end.learning_rate = given.learning_rate;
-    if (given.has_gradient_scale) end.gradient_scale = given.gradient_scale;
+    if (given.has_gradient_scale && !end.device_gradient_scale) {
+      end.gradient_scale = given.gradient_scale;
+    }
     if (given.has_replica_fingerprint) {
       end.replica_fingerprint = given.replica_fingerprint;
     }

@@ -108,14 +108,19 @@ DeviceSketch::Observed DeviceSketch::Observe(uint64_t offset, const void* data,
                                            : Observed::kSkipped;
 }
 
-uint64_t DeviceSketch::EndStep(const DeviceLoss* loss) {
+uint64_t DeviceSketch::EndStep(const DeviceNumber* loss,
+                               const DeviceNumber* scale) {
   if (loss != nullptr && !Bind(loss->where.device)) loss = nullptr;
+  if (scale != nullptr && !Bind(scale->where.device)) scale = nullptr;
   if (cuda_ == nullptr) return 0;
-  const uint64_t ticket =
-      loss == nullptr
-          ? library_->end_step(cuda_, nullptr, nullptr, MUSTER_CUDA_FLOAT32)
-          : library_->end_step(cuda_, loss->where.stream, loss->address,
-                               static_cast<int>(loss->type));
+  void* stream = nullptr;
+  if (scale != nullptr) stream = scale->where.stream;
+  if (loss != nullptr) stream = loss->where.stream;
+  const uint64_t ticket = library_->end_step(
+      cuda_, stream, loss == nullptr ? nullptr : loss->address,
+      static_cast<int>(loss == nullptr ? DeviceNumber::Type::kFloat32
+                                       : loss->type),
+      scale == nullptr ? nullptr : scale->address);
   if (ticket == 0) TellFailure();
   return ticket;
 }

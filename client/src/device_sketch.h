@@ -36,7 +36,7 @@ class DeviceSketch {
   Observed Observe(uint64_t offset, const void* data, size_t count,
                    DataType type, const DeviceStream& where);
   // Ends the step. Returns a ticket for Poll(), 0 if there is nothing to come.
-  uint64_t EndStep(const DeviceLoss* loss);
+  uint64_t EndStep(const DeviceNumber* loss, const DeviceNumber* scale);
   void Discard();
 
   // The result of a ticket, given once; `values`: room for spec.width numbers.

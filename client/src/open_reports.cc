@@ -1,5 +1,7 @@
 #include "client/src/open_reports.h"
 
+#include <cmath>
+
 #include "client/src/gradient_fields.h"
 #include "client/src/wire.h"
 
@@ -36,6 +38,11 @@ bool OpenReports::Complete(bool give_up, Report* report) {
   if (result.has_loss) {
     rest.has_loss = true;
     rest.loss = result.loss;
+  }
+  if (open.scale_on_device) {
+    open.scale = result.has_scale ? result.scale : 0;
+    rest.has_gradient_scale = std::isfinite(open.scale) && open.scale > 0;
+    rest.gradient_scale = open.scale;
   }
   if (open.has_gradient) {
     if (result.has_sums) {

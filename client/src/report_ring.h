@@ -19,6 +19,7 @@ struct OpenPart {
   bool has_gradient = false;  // the fields of SetGradient() are missing
   uint64_t elements = 0;
   double scale = 1;
+  bool scale_on_device = false;  // then `scale` is not known yet
   // Sums of what was observed in host memory; no values if nothing was.
   std::vector<double> host_values;
   double host_squared_norm = 0;

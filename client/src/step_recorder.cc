@@ -61,8 +61,14 @@ bool StepRecorder::EndOnDevice(const StepEnd& end, double scale,
                                OpenPart* open) {
   open->ticket = 0;
   if (!on_device_ && !end.device_loss) return true;
+  const auto pointer = [](const std::optional<DeviceNumber>& number) {
+    return number ? &*number : nullptr;
+  };
+  const bool scaled = on_device_ && end.device_gradient_scale;
   open->ticket =
-      device_->EndStep(end.device_loss ? &*end.device_loss : nullptr);
+      device_->EndStep(pointer(end.device_loss),
+                       scaled ? pointer(end.device_gradient_scale) : nullptr);
+  open->scale_on_device = scaled;
   open->has_gradient = on_device_;
   if (!on_device_) return true;
   if (open->ticket == 0) {

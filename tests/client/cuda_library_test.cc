@@ -33,7 +33,7 @@ class CudaLibraryTest : public testing::Test {
                                MUSTER_CUDA_FLOAT32);
   }
   uint64_t EndStep(const void* loss = nullptr, int type = MUSTER_CUDA_FLOAT32) {
-    return muster_cuda_end_step(cuda_, kStream, loss, type);
+    return muster_cuda_end_step(cuda_, kStream, loss, type, scale_);
   }
   muster_cuda_status Poll(uint64_t ticket) {
     return muster_cuda_poll(cuda_, ticket, values_.data(), &result_);
@@ -46,6 +46,7 @@ class CudaLibraryTest : public testing::Test {
   static inline int stream_ = 0;
   static constexpr void* kStream = &stream_;
   const std::vector<float> gradient_ = std::vector<float>(5000, 3);
+  const float* scale_ = nullptr;
   muster_cuda* cuda_ = nullptr;
   std::vector<double> values_ = std::vector<double>(kWidth);
   muster_cuda_result result_ = {};
@@ -108,6 +109,17 @@ TEST_F(CudaLibraryTest, ReadsALossOfEveryType) {
   ASSERT_EQ(Poll(EndStep(&bfloat16, MUSTER_CUDA_BFLOAT16)), MUSTER_CUDA_OK);
   EXPECT_EQ(result_.loss, 2);
   EXPECT_EQ(EndStep(&bfloat16, 99), 0u);
+}
+
+TEST_F(CudaLibraryTest, ReadsTheScaleBesideTheSums) {
+  const float scale = 65536;
+  scale_ = &scale;
+  Observe(0, gradient_);
+  ASSERT_EQ(Poll(EndStep()), MUSTER_CUDA_OK);
+  EXPECT_TRUE(result_.has_sums);
+  EXPECT_FALSE(result_.has_loss);
+  EXPECT_TRUE(result_.has_scale);
+  EXPECT_EQ(result_.scale, 65536);
 }
 
 TEST_F(CudaLibraryTest, SeveralStepsAreOnTheirWayAndTheNextIsLeftOut) {

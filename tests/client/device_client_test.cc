@@ -121,8 +121,8 @@ TEST_F(DeviceClientTest, ALossOnTheDeviceIsReadLater) {
   Start();
   muster_cuda_fake_delay(-1);
   const double loss = 0.25;
-  const DeviceLoss on_device = {
-      &loss, DeviceLoss::Type::kFloat64, {0, kStream}};
+  const DeviceNumber on_device = {
+      &loss, DeviceNumber::Type::kFloat64, {0, kStream}};
   client_->EndStep({.step = 1, .device_loss = on_device});
   ASSERT_TRUE(ObserveDevice(0, gradient_));
   client_->EndStep({.step = 2, .device_loss = on_device});
@@ -139,6 +139,26 @@ TEST_F(DeviceClientTest, ALossOnTheDeviceIsReadLater) {
     EXPECT_DOUBLE_EQ(reports[i].gradient_norm(), std::sqrt(188.0));
   }
   EXPECT_FALSE(reports[3].has_loss());
+}
+
+TEST_F(DeviceClientTest, AScaleOnTheDeviceDividesNorms) {
+  Start();
+  for (const float scale : {4.0f, 0.0f, INFINITY}) {
+    ASSERT_TRUE(ObserveDevice(0, gradient_));
+    client_->EndStep({.step = 1,
+                      .loss = 1.0,
+                      .device_gradient_scale = DeviceNumber{
+                          &scale, DeviceNumber::Type::kFloat32, {0, kStream}}});
+  }
+  const auto reports = ReportsReceived(3);
+  ASSERT_EQ(reports.size(), 3u);
+  EXPECT_DOUBLE_EQ(reports[0].gradient_norm(), std::sqrt(188.0) / 4);
+  EXPECT_EQ(reports[0].gradient_scale(), 4);
+  for (int i : {1, 2}) {
+    EXPECT_FALSE(reports[i].has_gradient_norm());
+    EXPECT_FALSE(reports[i].has_gradient_scale());
+    EXPECT_EQ(reports[i].loss(), 1);
+  }
 }
 
 TEST_F(DeviceClientTest, ReportsAreHeldInOrderUntilTheDeviceIsReady) {
@@ -265,9 +285,8 @@ TEST_F(DeviceClientTest, WithoutTheLibraryItSaysSoOnce) {
   EXPECT_FALSE(ObserveDevice(0, gradient_));
   const float loss = 1;
   client_->EndStep({.step = 1,
-                    .device_loss = DeviceLoss{&loss,
-                                              DeviceLoss::Type::kFloat32,
-                                              {0, kStream}}});
+                    .device_loss = DeviceNumber{
+                        &loss, DeviceNumber::Type::kFloat32, {0, kStream}}});
   const auto reports = ReportsReceived(1);
   ASSERT_EQ(reports.size(), 1u);
   EXPECT_FALSE(reports[0].has_loss());

@@ -1,5 +1,6 @@
 // A CUDA runtime whose device is the host: its memory is the host's, and what
-// is queued on a stream runs when an event behind it is asked for, no sooner.
+// is queued on a stream runs at once, or, where a test delays it, when an event
+// has been asked for often enough.
 // Together with client/cuda/muster_cuda.cc it makes a libmuster_cuda.so that
 // the real client loads where there is no GPU.
 #include "tests/testing/fake_cuda_runtime.h"
@@ -40,11 +41,18 @@ Device& device() {
 
 thread_local int t_on_device = 0;
 
+void RunAllQueued() {
+  for (; !device().queue.empty(); device().queue.pop_front()) {
+    device().queue.front()();
+  }
+}
+
 Failure Queue(std::function<void()> work) {
   const std::lock_guard lock(device().mutex);
   if (t_on_device == 0) return "no device is selected";
   if (device().failure != nullptr) return device().failure;
   device().queue.push_back(std::move(work));
+  if (device().delayed_queries == 0) RunAllQueued();
   return nullptr;
 }
 
@@ -120,11 +128,7 @@ Failure IsDone(Event event, bool* done) {
   if (t_on_device == 0) return "no device is selected";
   if (fake.failure != nullptr) return fake.failure;
   if (fake.delayed_queries > 0) --fake.delayed_queries;
-  if (fake.delayed_queries == 0) {
-    for (; !fake.queue.empty(); fake.queue.pop_front()) {
-      fake.queue.front()();
-    }
-  }
+  if (fake.delayed_queries == 0) RunAllQueued();
   *done = static_cast<FakeEvent*>(event)->done;
   return nullptr;
 }

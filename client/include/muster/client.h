@@ -67,7 +67,7 @@ struct DeviceStream {
 };
 
 // One number in the memory of a CUDA device, ready in the order of a stream.
-struct DeviceLoss {
+struct DeviceNumber {
   enum class Type : int {
     kFloat32 = 0,
     kFloat16 = 1,
@@ -84,12 +84,14 @@ struct StepEnd {
   uint64_t step = 0;  // 0 … 2⁶²
   std::optional<double> loss;
   // Instead of `loss`: read once the device has it.
-  std::optional<DeviceLoss> device_loss;
+  std::optional<DeviceNumber> device_loss;
   std::optional<double> weight;  // samples or tokens behind the loss, > 0
   std::optional<double> learning_rate;
   // Loss scale in force: norms are divided by it. > 0; out of range, it takes
   // norm and sketch with it.
   std::optional<double> gradient_scale;
+  // Instead of `gradient_scale`, for gradients on the same device; float32.
+  std::optional<DeviceNumber> device_gradient_scale;
   std::optional<uint64_t> replica_fingerprint;
   std::vector<uint64_t> sample_ids;  // ≤ 4096; more are cut off
 };

@@ -68,6 +68,9 @@ typedef struct muster_step {
   muster_data_type device_loss_type;
   int device;
   void* stream;
+  /* Instead of gradient_scale, for gradients on that device: one float32 there,
+   * as the loss. NULL: none. */
+  const void* device_gradient_scale;
 } muster_step;
 
 typedef struct muster_stats_t {
