@@ -86,9 +86,12 @@ muster_status muster_start(const muster_options* options,
   });
 }
 
-muster_status muster_observe(muster_client* client, uint64_t offset,
-                             const void* data, size_t count,
-                             muster_data_type type) {
+namespace {
+
+// Checks what both observations have in common, then calls `observe`.
+template <typename Function>
+muster_status Observe(muster_client* client, uint64_t offset, const void* data,
+                      size_t count, muster_data_type type, Function observe) {
   return Guarded([&] {
     if (client == nullptr || count == 0) return MUSTER_OK;
     if (data == nullptr) return Invalid("data: must not be NULL");
@@ -101,10 +104,35 @@ muster_status muster_observe(muster_client* client, uint64_t offset,
       return Invalid("offset = " + std::to_string(offset) +
                      ": offset + count must be below 2^64");
     }
-    client->client->Observe(offset, data, count,
-                            static_cast<muster::DataType>(type));
-    return MUSTER_OK;
+    return observe(static_cast<muster::DataType>(type));
   });
+}
+
+}  // namespace
+
+muster_status muster_observe(muster_client* client, uint64_t offset,
+                             const void* data, size_t count,
+                             muster_data_type type) {
+  return Observe(client, offset, data, count, type,
+                 [&](muster::DataType checked) {
+                   client->client->Observe(offset, data, count, checked);
+                   return MUSTER_OK;
+                 });
+}
+
+muster_status muster_observe_device(muster_client* client, uint64_t offset,
+                                    const void* data, size_t count,
+                                    muster_data_type type, int device,
+                                    void* stream) {
+  return Observe(client, offset, data, count, type,
+                 [&](muster::DataType checked) {
+                   const bool known = client->client->ObserveDevice(
+                       offset, data, count, checked, {device, stream});
+                   return known ? MUSTER_OK
+                                : Fail(MUSTER_UNAVAILABLE,
+                                       "device memory cannot be read; observe "
+                                       "a copy in host memory");
+                 });
 }
 
 muster_status muster_end_step(muster_client* client, const muster_step* step) {
@@ -121,9 +149,30 @@ muster_status muster_end_step(muster_client* client, const muster_step* step) {
     muster::StepEnd end;
     end.step = given.step;
     if (given.has_loss) end.loss = given.loss;
+    if (given.device_loss != nullptr) {
+      if (given.device_loss_type < MUSTER_FLOAT32 ||
+          given.device_loss_type > MUSTER_FLOAT64) {
+        return Invalid(
+            "device_loss_type = " +
+            std::to_string(static_cast<int>(given.device_loss_type)) +
+            ": must be 0 (float32), 1 (float16), 2 (bfloat16) or 3 "
+            "(float64)");
+      }
+      end.loss.reset();
+      end.device_loss = {.address = given.device_loss,
+                         .type = static_cast<muster::DeviceNumber::Type>(
+                             given.device_loss_type),
+                         .where = {given.device, given.stream}};
+    }
+    if (given.device_gradient_scale != nullptr) {
+      end.device_gradient_scale = {.address = given.device_gradient_scale,
+                                   .where = {given.device, given.stream}};
+    }
     if (given.has_weight) end.weight = given.weight;
     if (given.has_learning_rate) end.learning_rate = given.learning_rate;
-    if (given.has_gradient_scale) end.gradient_scale = given.gradient_scale;
+    if (given.has_gradient_scale && !end.device_gradient_scale) {
+      end.gradient_scale = given.gradient_scale;
+    }
     if (given.has_replica_fingerprint) {
       end.replica_fingerprint = given.replica_fingerprint;
     }
@@ -175,6 +224,7 @@ muster_status muster_stats(muster_client* client, muster_stats_t* stats) {
       now.refused = counts.refused;
       now.reconnects = counts.reconnects;
       now.connected = counts.connected ? 1 : 0;
+      now.device_dropped = counts.device_dropped;
       now.superseded = counts.superseded ? 1 : 0;
     }
     now.struct_size = stats->struct_size;

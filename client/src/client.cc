@@ -10,6 +10,7 @@
 #include "client/src/address.h"
 #include "client/src/client_impl.h"
 #include "client/src/client_status.h"
+#include "client/src/device_sketch.h"
 #include "client/src/facts.h"
 #include "client/src/fork_count.h"
 #include "client/src/http2_transport.h"
@@ -42,12 +43,14 @@ struct Parts {
       : status(options.facts),
         ring(options.ring_capacity,
              2 * options.sketch.width + kReportOverheadBytes),
-        recorder(options.sketch),
-        sender(options, RandomNumber(), &ring, &status, std::move(transport),
-               std::move(clock), RandomNumber()) {}
+        device(options.sketch),
+        recorder(options.sketch, &device, &status),
+        sender(options, RandomNumber(), &ring, &device, &status,
+               std::move(transport), std::move(clock), RandomNumber()) {}
 
   ClientStatus status;
   ReportRing ring;
+  DeviceSketch device;
   Mutex step_mutex;
   StepRecorder recorder ABSL_GUARDED_BY(step_mutex);
   Mutex facts_mutex;  // orders writers of facts
@@ -80,6 +83,17 @@ class LiveClient : public Client {
     }
   }
 
+  bool ObserveDevice(uint64_t offset, const void* data, size_t count,
+                     DataType type, const DeviceStream& where) override {
+    if (Inert() || data == nullptr) return true;
+    try {
+      MutexLock lock(parts_->step_mutex);
+      return parts_->recorder.ObserveDevice(offset, data, count, type, where);
+    } catch (...) {
+      return true;  // out of memory, as above
+    }
+  }
+
   void EndStep(const StepEnd& end) override {
     if (Inert()) return;
     try {
@@ -93,7 +107,7 @@ class LiveClient : public Client {
         report->facts = parts_->status.facts();
         parts_->recorder.EndStep(
             end, parts_->ring.next_sequence(), std::chrono::system_clock::now(),
-            std::chrono::steady_clock::now(), &report->bytes);
+            std::chrono::steady_clock::now(), report.get());
         parts_->ring.Push(std::move(report));
       }
       parts_->sender.Wake();
@@ -156,6 +170,7 @@ class LiveClient : public Client {
             .queued = counts.queued,
             .refused = status.refused,
             .reconnects = streams > 0 ? streams - 1 : 0,
+            .device_dropped = status.device_dropped,
             .connected = status.connected,
             .superseded = status.superseded};
   }
@@ -188,6 +203,10 @@ class LiveClient : public Client {
 class IdleClient : public Client {
  public:
   void Observe(uint64_t, const void*, size_t, DataType) override {}
+  bool ObserveDevice(uint64_t, const void*, size_t, DataType,
+                     const DeviceStream&) override {
+    return true;
+  }
   void EndStep(const StepEnd&) override {}
   void DiscardStep() override {}
   bool SetFacts(const Facts& facts, std::string* error) override {

@@ -21,6 +21,7 @@ class ClientStatus {
 
   std::atomic<uint64_t> sent = 0;
   std::atomic<uint64_t> refused = 0;
+  std::atomic<uint64_t> device_dropped = 0;
   std::atomic<uint64_t> streams = 0;  // welcomed ones
   std::atomic<bool> connected = false;
   std::atomic<bool> superseded = false;

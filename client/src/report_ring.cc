@@ -52,6 +52,17 @@ void ReportRing::PopOldest() {
   ++oldest_;
 }
 
+Report* ReportRing::PinOpen() {
+  MutexLock lock(mutex_);
+  for (open_ = std::max(open_, oldest_); open_ < next_; ++open_) {
+    if (slot(open_)->open.ticket == 0) continue;
+    pinned_begin_ = open_;
+    pinned_end_ = open_ + 1;
+    return slot(open_).get();
+  }
+  return nullptr;
+}
+
 std::vector<const Report*> ReportRing::Pin(uint64_t* from) {
   std::vector<const Report*> batch;
   batch.reserve(kMaxBatchReports);
@@ -60,6 +71,7 @@ std::vector<const Report*> ReportRing::Pin(uint64_t* from) {
   size_t bytes = 0;
   for (uint64_t sequence = *from; sequence < next_; ++sequence) {
     const Report* report = slot(sequence).get();
+    if (report->open.ticket != 0) break;
     bytes += report->bytes.size();
     if (!batch.empty() &&
         (batch.size() == kMaxBatchReports || bytes > kMaxBatchBytes ||

@@ -13,8 +13,22 @@
 
 namespace muster {
 
+// What a report lacks while a device computes it.
+struct OpenPart {
+  uint64_t ticket = 0;        // of DeviceSketch; 0: the report is complete
+  bool has_gradient = false;  // the fields of SetGradient() are missing
+  uint64_t elements = 0;
+  double scale = 1;
+  bool scale_on_device = false;  // then `scale` is not known yet
+  // Sums of what was observed in host memory; no values if nothing was.
+  std::vector<double> host_values;
+  double host_squared_norm = 0;
+  uint64_t host_nonfinite_count = 0;
+};
+
 struct Report {
-  std::string bytes;                   // an encoded StepReport
+  std::string bytes;  // an encoded StepReport
+  OpenPart open;
   std::shared_ptr<const Facts> facts;  // those in force when it was made
 };
 
@@ -46,8 +60,12 @@ class ReportRing {
   // Producer: queues what was borrowed.
   void Push(std::unique_ptr<Report> report);
 
+  // Sender: pins the oldest report that is not complete, to complete it; null
+  // if there is none. Unpin() follows.
+  Report* PinOpen();
   // Sender: pins the reports from `*from` on, or from the oldest if that is
-  // gone, which share the first one's facts and fit into one batch. `*from`
+  // gone, which share the first one's facts and fit into one batch; none beyond
+  // the first that is not complete. `*from`
   // becomes the first one's sequence. They stay readable until Unpin().
   std::vector<const Report*> Pin(uint64_t* from);
   void Unpin();
@@ -79,6 +97,8 @@ class ReportRing {
   uint64_t pinned_end_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::unique_ptr<Report>> leaving_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Report>> free_ ABSL_GUARDED_BY(mutex_);
+  // All before are complete.
+  uint64_t open_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t acknowledged_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -33,17 +33,19 @@ class SignalsBlocked {
 }  // namespace
 
 Sender::Sender(const Options& options, uint64_t incarnation, ReportRing* ring,
-               ClientStatus* status, TransportFactory transport, Clock clock,
-               uint64_t seed)
+               DeviceSketch* device, ClientStatus* status,
+               TransportFactory transport, Clock clock, uint64_t seed)
     : address_(options.address),
       log_(options.log),
       flush_timeout_(options.flush_timeout),
       ring_(ring),
+      device_(device),
       status_(status),
       factory_(std::move(transport)),
       clock_(std::move(clock)),
       conversation_(options, incarnation, ring, status,
                     [this](const std::string& line) { Log(line); }),
+      open_reports_(options.sketch, ring, device, status),
       random_(static_cast<std::minstd_rand::result_type>(seed)),
       retry_at_(clock_()) {
   const SignalsBlocked blocked;
@@ -103,9 +105,12 @@ void Sender::Run() {
 
 void Sender::Converse(Transport& transport) {
   while (!Finished()) {
+    look_again_ = open_reports_.Advance(clock_());
+    const std::string news = device_->TakeNews();
+    if (!news.empty()) Log(news);
     Act(transport);
     if (Finished()) break;
-    Handle(transport, transport.Wait(Deadline()));
+    Handle(transport, transport.Wait(std::min(Deadline(), look_again_)));
   }
   if (!status_->silent && conversation_.welcomed()) Leave(transport);
 }

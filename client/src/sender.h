@@ -11,7 +11,9 @@
 
 #include "client/src/client_status.h"
 #include "client/src/conversation.h"
+#include "client/src/device_sketch.h"
 #include "client/src/mutex.h"
+#include "client/src/open_reports.h"
 #include "client/src/report_ring.h"
 #include "client/src/transport.h"
 
@@ -34,11 +36,12 @@ class Sender {
   // For the Goodbye, where the flush has used up its time.
   static constexpr std::chrono::milliseconds kGoodbyeGrace{200};
 
-  // Starts the thread. Borrows `ring` and `status`. Throws std::system_error if
-  // there is no thread to be had. `seed` is for the jitter.
+  // Starts the thread. Borrows `ring`, `device` and `status`. Throws
+  // std::system_error if there is no thread to be had. `seed` is for the
+  // jitter.
   Sender(const Options& options, uint64_t incarnation, ReportRing* ring,
-         ClientStatus* status, TransportFactory transport, Clock clock,
-         uint64_t seed);
+         DeviceSketch* device, ClientStatus* status, TransportFactory transport,
+         Clock clock, uint64_t seed);
   ~Sender();
 
   // There is a new report.
@@ -70,12 +73,15 @@ class Sender {
   const std::function<void(const std::string&)> log_;
   const std::chrono::milliseconds flush_timeout_;
   ReportRing* const ring_;
+  DeviceSketch* const device_;
   ClientStatus* const status_;
   const TransportFactory factory_;
   const Clock clock_;
 
   // Of the sender thread.
   Conversation conversation_;
+  OpenReports open_reports_;
+  TimePoint look_again_ = TimePoint::max();  // at the open reports
   std::minstd_rand random_;
   Phase phase_ = Phase::kWaiting;
   bool sending_ = false;  // a message is in flight

@@ -115,6 +115,13 @@ void Sketch::AddInDouble(uint64_t offset, const unsigned char* bytes,
   }
 }
 
+void Sketch::AddSums(const double* values, double squared_norm,
+                     uint64_t nonfinite_count) {
+  for (size_t i = 0; i < values_.size(); ++i) values_[i] += values[i];
+  squared_norm_ += squared_norm;
+  nonfinite_count_ += nonfinite_count;
+}
+
 void Sketch::Reset() {
   std::fill(values_.begin(), values_.end(), 0.0);
   squared_norm_ = 0;

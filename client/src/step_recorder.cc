@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "client/src/gradient_fields.h"
 #include "client/src/wire.h"
 
 namespace muster {
@@ -11,15 +12,6 @@ namespace {
 
 bool IsPositive(double value) { return std::isfinite(value) && value > 0; }
 bool IsLearningRate(double value) { return std::isfinite(value) && value >= 0; }
-
-// True if all half-precision numbers are 0 or −0, as when two elements that
-// cancel share a lane: such a sketch has no direction, and would be refused.
-bool IsAllZero(const std::string& sketch) {
-  for (size_t i = 0; i + 1 < sketch.size(); i += 2) {
-    if (sketch[i] != 0 || (sketch[i + 1] & 0x7F) != 0) return false;
-  }
-  return true;
-}
 
 }  // namespace
 
@@ -53,10 +45,51 @@ void StepRecorder::Observe(uint64_t offset, const void* data, size_t count,
   sketch_.Add(offset, data, count, type);
 }
 
+bool StepRecorder::ObserveDevice(uint64_t offset, const void* data,
+                                 size_t count, DataType type,
+                                 const DeviceStream& where) {
+  if (count > std::numeric_limits<uint64_t>::max() - offset) return true;
+  const DeviceSketch::Observed observed =
+      device_->Observe(offset, data, count, type, where);
+  if (observed == DeviceSketch::Observed::kUnavailable) return false;
+  coverage_.Add(offset, offset + count);
+  on_device_ = true;
+  return true;
+}
+
+bool StepRecorder::EndOnDevice(const StepEnd& end, double scale,
+                               OpenPart* open) {
+  open->ticket = 0;
+  if (!on_device_ && !end.device_loss) return true;
+  const auto pointer = [](const std::optional<DeviceNumber>& number) {
+    return number ? &*number : nullptr;
+  };
+  const bool scaled = on_device_ && end.device_gradient_scale;
+  open->ticket =
+      device_->EndStep(pointer(end.device_loss),
+                       scaled ? pointer(end.device_gradient_scale) : nullptr);
+  open->scale_on_device = scaled;
+  open->has_gradient = on_device_;
+  if (!on_device_) return true;
+  if (open->ticket == 0) {
+    ++status_->device_dropped;
+    return false;
+  }
+  open->elements = coverage_.element_count();
+  open->scale = scale;
+  open->host_values.clear();
+  if (sketch_.element_count() > 0) {
+    open->host_values = sketch_.values();
+    open->host_squared_norm = sketch_.squared_norm();
+    open->host_nonfinite_count = sketch_.nonfinite_count();
+  }
+  return false;
+}
+
 void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
                            std::chrono::system_clock::time_point wall_time,
                            std::chrono::steady_clock::time_point now,
-                           std::string* bytes) {
+                           Report* to) {
   muster_v1_StepReport report = muster_v1_StepReport_init_zero;
   report.source = kSource;
   report.sequence = sequence;
@@ -83,22 +116,11 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
   // nanopb reads them only.
   report.sample_ids = const_cast<uint64_t*>(end.sample_ids.data());
 
-  report.nonfinite_count = sketch_.nonfinite_count();
-  report.elements_observed = coverage_.element_count();
   report.multiple_backward = coverage_.overlapped();
-  sketch_bytes_.clear();
-  // Under a scale that cannot be divided out, the norm is not known.
-  if (coverage_.element_count() > 0 && sketch_.nonfinite_count() == 0 &&
-      IsPositive(scale)) {
-    const double norm = std::sqrt(sketch_.squared_norm()) / scale;
-    if (std::isfinite(norm)) {
-      set(norm, &report.has_gradient_norm, &report.gradient_norm);
-      // A norm that the scale takes below the double range counts as 0.
-      if (norm > 0) sketch_.EncodeTo(&sketch_bytes_);
-      if (IsAllZero(sketch_bytes_)) sketch_bytes_.clear();
-    }
+  if (EndOnDevice(end, scale, &to->open)) {
+    SetGradient(sketch_, coverage_.element_count(), scale, &sketch_bytes_,
+                &report);
   }
-  report.sketch = BytesField(&sketch_bytes_);
 
   report.wall_time_unix_nanos =
       std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -109,12 +131,14 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
         &report.has_step_duration_seconds, &report.step_duration_seconds);
   }
   last_end_ = now;
-  bytes->clear();
-  AppendMessage(muster_v1_StepReport_fields, &report, bytes);
+  to->bytes.clear();
+  AppendMessage(muster_v1_StepReport_fields, &report, &to->bytes);
   Discard();
 }
 
 void StepRecorder::Discard() {
+  if (on_device_) device_->Discard();
+  on_device_ = false;
   sketch_.Reset();
   coverage_.Reset();
 }

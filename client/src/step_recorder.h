@@ -7,7 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "client/src/client_status.h"
 #include "client/src/coverage.h"
+#include "client/src/device_sketch.h"
+#include "client/src/report_ring.h"
 #include "muster/client.h"
 #include "muster/sketch.h"
 
@@ -25,26 +28,39 @@ std::string ValidateStepEnd(const StepEnd& end);
 // Sketch and coverage of the step in progress. Thread-compatible.
 class StepRecorder {
  public:
-  // Requires: spec.IsValid().
-  explicit StepRecorder(const SketchSpec& spec) : sketch_(spec) {}
+  // Requires: spec.IsValid(). Borrows `device` and `status`.
+  StepRecorder(const SketchSpec& spec, DeviceSketch* device,
+               ClientStatus* status)
+      : device_(device), status_(status), sketch_(spec) {}
 
   // As Client::Observe. Ignored if offset + count is beyond 2⁶⁴ − 1.
   void Observe(uint64_t offset, const void* data, size_t count, DataType type);
 
-  // Ends the step and encodes its report into `*bytes`. Fields of `end` that
-  // are out of range are left out, and with a gradient scale the norm and the
-  // sketch. `wall_time` is for display, `now` for the
-  // step's duration.
+  // As Client::ObserveDevice.
+  bool ObserveDevice(uint64_t offset, const void* data, size_t count,
+                     DataType type, const DeviceStream& where);
+
+  // Ends the step and encodes its report into `*report`, all but what a device
+  // still computes, of which report->open then tells. Fields of `end` that are
+  // out of range are left out, and with a gradient scale the norm and the
+  // sketch. `wall_time` is for display, `now` for the step's duration.
   void EndStep(const StepEnd& end, uint64_t sequence,
                std::chrono::system_clock::time_point wall_time,
-               std::chrono::steady_clock::time_point now, std::string* bytes);
+               std::chrono::steady_clock::time_point now, Report* report);
 
   // Forgets what was observed since the last step.
   void Discard();
 
  private:
+  // Asks the device for what it has of this step; true if the report is to say
+  // what is in `sketch_`.
+  bool EndOnDevice(const StepEnd& end, double scale, OpenPart* open);
+
+  DeviceSketch* const device_;
+  ClientStatus* const status_;
   Sketch sketch_;
   Coverage coverage_;
+  bool on_device_ = false;  // some of the gradient, also if it was skipped
   std::optional<std::chrono::steady_clock::time_point> last_end_;
   std::string sketch_bytes_;  // kept for its memory
 };

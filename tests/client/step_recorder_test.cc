@@ -18,13 +18,27 @@ using WallTime = std::chrono::system_clock::time_point;
 
 constexpr SketchSpec kSpec{.width = 64};
 
+struct Parts {
+  explicit Parts(const SketchSpec& spec) : device(spec) {}
+  DeviceSketch device;
+  ClientStatus status{Facts()};
+};
+
+// One that is given no device memory.
+class RecorderOfHost : private Parts, public StepRecorder {
+ public:
+  explicit RecorderOfHost(const SketchSpec& spec)
+      : Parts(spec), StepRecorder(spec, &device, &status) {}
+};
+
 v1::StepReport End(StepRecorder& recorder, const StepEnd& end,
                    SteadyTime now = SteadyTime()) {
-  std::string bytes = "left from before";
+  Report made;
+  made.bytes = "left from before";
   recorder.EndStep(end, 5, WallTime(std::chrono::nanoseconds(1'500'000'000)),
-                   now, &bytes);
+                   now, &made);
   v1::StepReport report;
-  EXPECT_TRUE(report.ParseFromString(bytes));
+  EXPECT_TRUE(report.ParseFromString(made.bytes));
   return report;
 }
 
@@ -34,7 +48,7 @@ void Observe(StepRecorder& recorder, const std::vector<float>& values,
 }
 
 TEST(StepRecorderTest, ReportsWhatItWasGiven) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const v1::StepReport report = End(recorder, {.step = 42,
                                                .loss = 1.5,
                                                .weight = 32,
@@ -55,7 +69,7 @@ TEST(StepRecorderTest, ReportsWhatItWasGiven) {
 }
 
 TEST(StepRecorderTest, NormIsEuclideanOverAllChunks) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {4, 0}, 1);
   Observe(recorder, {3}, 0);
   const v1::StepReport report = End(recorder, {});
@@ -66,7 +80,7 @@ TEST(StepRecorderTest, NormIsEuclideanOverAllChunks) {
 }
 
 TEST(StepRecorderTest, EncodesTheWidestSketchAndAllSampleIds) {
-  StepRecorder recorder({.width = 65536});
+  RecorderOfHost recorder({.width = 65536});
   Observe(recorder, std::vector<float>(65536, 1.0f));
   const v1::StepReport report =
       End(recorder, {.sample_ids = std::vector<uint64_t>(5000, ~uint64_t{0})});
@@ -77,7 +91,7 @@ TEST(StepRecorderTest, EncodesTheWidestSketchAndAllSampleIds) {
 }
 
 TEST(StepRecorderTest, NormIsDividedByTheLossScaleAndTheSketchIsNot) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {3, 4});
   const v1::StepReport plain = End(recorder, {});
   Observe(recorder, {3 * 1024, 4 * 1024});
@@ -88,7 +102,7 @@ TEST(StepRecorderTest, NormIsDividedByTheLossScaleAndTheSketchIsNot) {
 }
 
 TEST(StepRecorderTest, NonFiniteElementsAreCountedAndLeaveNoNorm) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {1, std::nanf(""), INFINITY, 2});
   const v1::StepReport report = End(recorder, {});
   EXPECT_EQ(report.nonfinite_count(), 2u);
@@ -98,7 +112,7 @@ TEST(StepRecorderTest, NonFiniteElementsAreCountedAndLeaveNoNorm) {
 }
 
 TEST(StepRecorderTest, NonFiniteLossIsNews) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const v1::StepReport report =
       End(recorder, {.loss = std::numeric_limits<double>::infinity()});
   ASSERT_TRUE(report.has_loss());
@@ -106,7 +120,7 @@ TEST(StepRecorderTest, NonFiniteLossIsNews) {
 }
 
 TEST(StepRecorderTest, ZeroGradientHasANormAndNoSketch) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {0, 0, 0});
   const v1::StepReport report = End(recorder, {});
   ASSERT_TRUE(report.has_gradient_norm());
@@ -115,7 +129,7 @@ TEST(StepRecorderTest, ZeroGradientHasANormAndNoSketch) {
 }
 
 TEST(StepRecorderTest, NothingObservedLeavesNoNorm) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const v1::StepReport report = End(recorder, {.loss = 1.0});
   EXPECT_FALSE(report.has_gradient_norm());
   EXPECT_TRUE(report.sketch().empty());
@@ -126,7 +140,7 @@ TEST(StepRecorderTest, CancellingElementsOfOneLaneSendNoDirection) {
   // Some block puts its first element into the same lane, with the same sign,
   // as block 0 does: found by looking, as the sketch is a hash.
   for (uint64_t block = 1; block < 10'000; ++block) {
-    StepRecorder recorder(kSpec);
+    RecorderOfHost recorder(kSpec);
     Observe(recorder, {1}, 0);
     Observe(recorder, {-1}, block * kSpec.width);
     const v1::StepReport report = End(recorder, {});
@@ -138,7 +152,7 @@ TEST(StepRecorderTest, CancellingElementsOfOneLaneSendNoDirection) {
 }
 
 TEST(StepRecorderTest, SecondObservationOfAnOffsetIsMarkedForOneStep) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {1, 2, 3}, 0);
   Observe(recorder, {4}, 2);
   const v1::StepReport twice = End(recorder, {});
@@ -149,7 +163,7 @@ TEST(StepRecorderTest, SecondObservationOfAnOffsetIsMarkedForOneStep) {
 }
 
 TEST(StepRecorderTest, DurationIsTheTimeSinceTheLastReport) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const SteadyTime start(std::chrono::hours(5));
   EXPECT_FALSE(End(recorder, {}, start).has_step_duration_seconds());
   EXPECT_DOUBLE_EQ(
@@ -158,7 +172,7 @@ TEST(StepRecorderTest, DurationIsTheTimeSinceTheLastReport) {
 }
 
 TEST(StepRecorderTest, LeavesOutWhatTheDaemonWouldRefuse) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {3, 4});
   const v1::StepReport report =
       End(recorder, {.loss = 1.0,
@@ -197,7 +211,7 @@ TEST(StepRecorderTest, NormIsRightWhereItsScaledSquareOverflows) {
 }
 
 TEST(StepRecorderTest, IgnoresOffsetsBeyond64Bits) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {1, 2}, std::numeric_limits<uint64_t>::max());
   EXPECT_EQ(End(recorder, {}).elements_observed(), 0u);
 }

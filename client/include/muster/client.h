@@ -60,30 +60,54 @@ struct Options {
   std::string Validate() const;
 };
 
+// A stream of a CUDA device.
+struct DeviceStream {
+  int device = 0;          // as of cudaSetDevice
+  void* stream = nullptr;  // cudaStream_t
+};
+
+// One number in the memory of a CUDA device, ready in the order of a stream.
+struct DeviceNumber {
+  enum class Type : int {
+    kFloat32 = 0,
+    kFloat16 = 1,
+    kBFloat16 = 2,
+    kFloat64 = 3,
+  };
+  const void* address = nullptr;
+  Type type = Type::kFloat32;
+  DeviceStream where;
+};
+
 // What ends a step.
 struct StepEnd {
   uint64_t step = 0;  // 0 … 2⁶²
   std::optional<double> loss;
+  // Instead of `loss`: read once the device has it.
+  std::optional<DeviceNumber> device_loss;
   std::optional<double> weight;  // samples or tokens behind the loss, > 0
   std::optional<double> learning_rate;
   // Loss scale in force: norms are divided by it. > 0; out of range, it takes
   // norm and sketch with it.
   std::optional<double> gradient_scale;
+  // Instead of `gradient_scale`, for gradients on the same device; float32.
+  std::optional<DeviceNumber> device_gradient_scale;
   std::optional<uint64_t> replica_fingerprint;
   std::vector<uint64_t> sample_ids;  // ≤ 4096; more are cut off
 };
 
 // Counts since Start().
 struct Stats {
-  uint64_t made = 0;          // reports made by EndStep
-  uint64_t sent = 0;          // written to a stream, re-sent ones again
-  uint64_t acknowledged = 0;  // settled by the daemon
-  uint64_t dropped = 0;       // pushed out of a full ring, or left at Stop
-  uint64_t queued = 0;        // in the ring now
-  uint64_t refused = 0;       // refused by the daemon
-  uint64_t reconnects = 0;    // streams opened after the first
-  bool connected = false;     // a stream is open and welcomed
-  bool superseded = false;    // a newer incarnation of this rank took over
+  uint64_t made = 0;            // reports made by EndStep
+  uint64_t sent = 0;            // written to a stream, re-sent ones again
+  uint64_t acknowledged = 0;    // settled by the daemon
+  uint64_t dropped = 0;         // pushed out of a full ring, or left at Stop
+  uint64_t queued = 0;          // in the ring now
+  uint64_t refused = 0;         // refused by the daemon
+  uint64_t reconnects = 0;      // streams opened after the first
+  uint64_t device_dropped = 0;  // steps whose device gave no gradient
+  bool connected = false;       // a stream is open and welcomed
+  bool superseded = false;      // a newer incarnation of this rank took over
 };
 
 // An alert that fires for this run, as the daemon tells it.
@@ -116,6 +140,13 @@ class Client {
   // an offset in one step marks the report `multiple_backward`.
   virtual void Observe(uint64_t offset, const void* data, size_t count,
                        DataType type) = 0;
+  // As Observe, of memory on a CUDA device as it is in the order of the stream;
+  // it may be overwritten by what the stream does later. Waits for nothing: the
+  // report of the step is sent once the device has come so far. False if that
+  // memory cannot be read (no libmuster_cuda.so, driver too old, another device
+  // than the first): observe a copy in host memory instead.
+  virtual bool ObserveDevice(uint64_t offset, const void* data, size_t count,
+                             DataType type, const DeviceStream& where) = 0;
   // Queues this step's report. A full ring drops the oldest and counts it. A
   // field outside its range is left out; a step beyond 2⁶² makes no report.
   virtual void EndStep(const StepEnd& end) = 0;

@@ -22,13 +22,15 @@ typedef struct muster_client muster_client; /* opaque */
 typedef enum muster_status {
   MUSTER_OK = 0,
   MUSTER_INVALID_ARGUMENT = 1, /* muster_last_error() says which */
-  MUSTER_INTERNAL = 2          /* a bug of ours, contained */
+  MUSTER_INTERNAL = 2,         /* a bug of ours, contained */
+  MUSTER_UNAVAILABLE = 3       /* muster_observe_device only */
 } muster_status;
 
 typedef enum muster_data_type {
   MUSTER_FLOAT32 = 0,
   MUSTER_FLOAT16 = 1,
   MUSTER_BFLOAT16 = 2,
+  MUSTER_FLOAT64 = 3,                    /* a loss on a device only */
   MUSTER_DATA_TYPE_RESERVED = 0x7FFFFFFF /* so that any int may be passed */
 } muster_data_type;
 
@@ -60,12 +62,22 @@ typedef struct muster_step {
   uint64_t replica_fingerprint;
   const uint64_t* sample_ids; /* sample_id_count ids, ≤ 4096 kept */
   size_t sample_id_count;
+  /* Instead of loss: one number in the memory of a CUDA device, read in the
+   * order of the stream (cudaStream_t) and not waited for. NULL: none. */
+  const void* device_loss;
+  muster_data_type device_loss_type;
+  int device;
+  void* stream;
+  /* Instead of gradient_scale, for gradients on that device: one float32 there,
+   * as the loss. NULL: none. */
+  const void* device_gradient_scale;
 } muster_step;
 
 typedef struct muster_stats_t {
   size_t struct_size; /* set before the call */
   uint64_t made, sent, acknowledged, dropped, queued, refused, reconnects;
   int connected, superseded;
+  uint64_t device_dropped; /* steps whose device gave no gradient */
 } muster_stats_t;
 
 /* Starts a client. *client is NULL on failure. Never waits for the daemon. */
@@ -76,6 +88,18 @@ MUSTER_API muster_status muster_start(const muster_options* options,
 MUSTER_API muster_status muster_observe(muster_client* client, uint64_t offset,
                                         const void* data, size_t count,
                                         muster_data_type type);
+
+/* As muster_observe, of memory on a CUDA device, as it is in the order of
+ * `stream` (cudaStream_t), which may overwrite it afterwards. Waits for
+ * nothing: the report of the step is sent once the device has come so far.
+ * MUSTER_UNAVAILABLE: that memory cannot be read (no libmuster_cuda.so beside
+ * this library or at MUSTER_CUDA_LIBRARY, driver too old, another device than
+ * the first); observe a copy in host memory. */
+MUSTER_API muster_status muster_observe_device(muster_client* client,
+                                               uint64_t offset,
+                                               const void* data, size_t count,
+                                               muster_data_type type,
+                                               int device, void* stream);
 
 /* Queues the report of a step. A field outside its range is left out of the
  * report, and the status says so; only a step beyond 2^62 makes no report. */

@@ -51,6 +51,11 @@ class Sketch {
   // and projection. Each element of a vector is to be added once.
   void Add(uint64_t offset, const void* data, size_t count, DataType type);
 
+  // Adds what another sketch of the same spec, of other elements, has come to:
+  // `values` has width() numbers. element_count() does not know of them.
+  void AddSums(const double* values, double squared_norm,
+               uint64_t nonfinite_count);
+
   // Starts a new vector.
   void Reset();
 

@@ -29,8 +29,8 @@ class View(NamedTuple):
 def view(data: Any) -> View:
     """The elements of `data` in memory order, as float32, float16 or bfloat16.
 
-    Takes a torch tensor (other devices are copied to the CPU), a NumPy array or
-    whatever has the buffer protocol. Other element types become float32. The
+    Takes a torch tensor, on a device too, a NumPy array or whatever has the
+    buffer protocol. Other element types become float32. The
     memory order of a dense tensor is that of its storage, whatever its strides.
     """
     if hasattr(data, "data_ptr"):
@@ -40,10 +40,15 @@ def view(data: Any) -> View:
     return _view_buffer(memoryview(data))
 
 
+def scalar(tensor: Any) -> View:
+    """A tensor of one element, also as float64."""
+    if str(tensor.dtype) == "torch.float64":
+        return View(tensor.data_ptr(), 1, _library.FLOAT64, tensor)
+    return _view_tensor(tensor)
+
+
 def _view_tensor(data: Any) -> View:
     tensor = data.detach()
-    if tensor.device.type != "cpu":
-        tensor = tensor.cpu()
     if str(tensor.dtype) not in _TORCH_TYPES:
         tensor = tensor.float()
     if not tensor.is_contiguous():

@@ -10,10 +10,12 @@ from typing import Callable
 
 OK = 0
 INVALID_ARGUMENT = 1
+UNAVAILABLE = 3
 
 FLOAT32 = 0
 FLOAT16 = 1
 BFLOAT16 = 2
+FLOAT64 = 3  # a loss on a device only
 
 
 class Options(ctypes.Structure):
@@ -51,6 +53,11 @@ class Step(ctypes.Structure):
         ("replica_fingerprint", ctypes.c_uint64),
         ("sample_ids", ctypes.POINTER(ctypes.c_uint64)),
         ("sample_id_count", ctypes.c_size_t),
+        ("device_loss", ctypes.c_void_p),
+        ("device_loss_type", ctypes.c_int),
+        ("device", ctypes.c_int),
+        ("stream", ctypes.c_void_p),
+        ("device_gradient_scale", ctypes.c_void_p),
     ]
 
 
@@ -68,6 +75,7 @@ class StatsStruct(ctypes.Structure):
         ("reconnects", ctypes.c_uint64),
         ("connected", ctypes.c_int),
         ("superseded", ctypes.c_int),
+        ("device_dropped", ctypes.c_uint64),
     ]
 
 
@@ -105,6 +113,18 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "muster_observe": (
             ctypes.c_int,
             [handle, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int],
+        ),
+        "muster_observe_device": (
+            ctypes.c_int,
+            [
+                handle,
+                ctypes.c_uint64,
+                ctypes.c_void_p,
+                ctypes.c_size_t,
+                ctypes.c_int,
+                ctypes.c_int,
+                ctypes.c_void_p,
+            ],
         ),
         "muster_end_step": (ctypes.c_int, [handle, ctypes.POINTER(Step)]),
         "muster_discard_step": (ctypes.c_int, [handle]),

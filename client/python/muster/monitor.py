@@ -13,7 +13,7 @@ import re
 import weakref
 from typing import Any, Callable, Iterable, Mapping, Optional
 
-from muster import _buffers, _library
+from muster import _buffers, _device, _library
 
 _log = logging.getLogger("muster")
 
@@ -49,6 +49,7 @@ class Stats:
     queued: int = 0  # in the ring now
     refused: int = 0  # by the daemon
     reconnects: int = 0  # streams opened after the first
+    device_dropped: int = 0  # steps whose device gave no gradient
     connected: bool = False
     superseded: bool = False  # a newer start of this rank took over
 
@@ -92,7 +93,11 @@ class Monitor:
         self._on_alert = on_alert
         self._process = os.getpid()
         self._warned: set[str] = set()
-        self._grad_scale: Optional[float] = None
+        self._grad_scale: Any = None
+        # Once device memory has to be copied: what is on its way.
+        self._copies: Optional[_device.Copies] = None
+        self._cuda_device: Optional[int] = None  # that the library reads
+        self._kept: Any = None
         self._generation = 0
         self._fired: set[int] = set()
         if client is not None:
@@ -117,14 +122,39 @@ class Monitor:
         """
         if not self.enabled:
             return
-        view = _buffers.view(data)
         if grad_scale is not None:
-            self._grad_scale = float(grad_scale)
-        library = _library.load()
-        self._check(
-            library.muster_observe(self._client, offset, view.address, view.count, view.type),
-            "observe",
+            on_device = _device.is_on_device(grad_scale)
+            self._grad_scale = grad_scale if on_device else float(grad_scale)
+        if self._copies is None and _device.is_on_device(data):
+            if self._observe_on_device(offset, data):
+                return
+            self._copies = _device.Copies()
+        if self._copies is not None:
+            self._copies.observe(offset, data)
+        else:
+            self._observe_on_host(offset, data)
+
+    def _observe_on_host(self, offset: int, data: Any) -> None:
+        view = _buffers.view(data)
+        status = _library.load().muster_observe(
+            self._client, offset, view.address, view.count, view.type
         )
+        self._check(status, "observe")
+
+    def _observe_on_device(self, offset: int, data: Any) -> bool:
+        """False if the library cannot read it."""
+        if not _device.is_cuda(data):
+            return False
+        view = _buffers.view(data)
+        device, stream = _device.cuda_stream(data)
+        status = _library.load().muster_observe_device(
+            self._client, offset, view.address, view.count, view.type, device, stream
+        )
+        if status == _library.UNAVAILABLE:
+            return False
+        if self._check(status, "observe"):
+            self._cuda_device = device
+        return True
 
     @_never_raises
     def end_step(
@@ -141,7 +171,7 @@ class Monitor:
 
         step: number of the optimizer step, 0 … 2⁶², ascending.
         loss: this rank's own training loss, a number or a tensor of one element
-            of any floating type; a tensor on a device is waited for.
+            of any floating type; one on a device is not waited for.
         weight: samples or tokens behind the loss, > 0.
         lr: learning rate in force; should agree on all ranks.
         grad_scale: loss scale that the gradients carry, > 0; norms are divided by it.
@@ -156,13 +186,18 @@ class Monitor:
         report.step = step
         scale = grad_scale if grad_scale is not None else self._grad_scale
         self._grad_scale = None
+        on_device = {
+            field: value
+            for field, value in (("loss", loss), ("gradient_scale", scale))
+            if _device.is_on_device(value)
+        }
         for field, value in (
             ("loss", loss),
             ("weight", weight),
             ("learning_rate", lr),
             ("gradient_scale", scale),
         ):
-            number = self._number(field, value)
+            number = None if field in on_device else self._number(field, value)
             if number is not None:
                 setattr(report, field, number)
                 setattr(report, f"has_{field}", 1)
@@ -174,9 +209,52 @@ class Monitor:
             ids = self._sample_ids(sample_ids)
             report.sample_ids = ctypes.cast(ids, ctypes.POINTER(ctypes.c_uint64))
             report.sample_id_count = len(ids)
+        for field in [field for field, value in on_device.items() if value.numel() != 1]:
+            self._warn_once(field, f"end_step: {field} is left out: not one number")
+            del on_device[field]
+        if self._copies is None and any(
+            _device.index(value) != self._cuda_device for value in on_device.values()
+        ):
+            self._copies = _device.Copies()
+        if self._copies is None:
+            self._read_on_device(report, **on_device)
+            self._send(report)
+        else:
+            self._copies.end_step(report, on_device)
+            self._send_copied(self._copies.take())
+        self._tell_alerts()
+
+    def _read_on_device(
+        self, report: _library.Step, loss: Any = None, gradient_scale: Any = None
+    ) -> None:
+        """Tells the library where the numbers are; nobody asks for them here."""
+        # Kept for a step: by then the reads have been queued long ago.
+        self._kept = []
+        if loss is not None:
+            view = _buffers.scalar(loss.detach())
+            report.device_loss, report.device_loss_type = view.address, view.type
+            report.device, report.stream = _device.cuda_stream(loss)
+            self._kept.append(view.owner)
+        if gradient_scale is not None:
+            view = _buffers.view(gradient_scale.detach().float())
+            report.device_gradient_scale = view.address
+            report.device, report.stream = _device.cuda_stream(gradient_scale)
+            self._kept.append(view.owner)
+
+    def _send(self, report: _library.Step) -> None:
         library = _library.load()
         self._check(library.muster_end_step(self._client, ctypes.byref(report)), "end_step")
-        self._tell_alerts()
+
+    def _send_copied(self, steps: Iterable[_device.CopiedStep]) -> None:
+        for step in steps:
+            for offset, data in step.gradient():
+                self._observe_on_host(offset, data)
+            for field, value in step.numbers():
+                number = self._number(field, value)
+                if number is not None:
+                    setattr(step.report, field, number)
+                    setattr(step.report, f"has_{field}", 1)
+            self._send(step.report)
 
     @_never_raises
     def discard_step(self) -> None:
@@ -258,6 +336,8 @@ class Monitor:
     def close(self) -> None:
         """Flushes for at most the flush timeout and says goodbye. Idempotent."""
         if self._client is not None:
+            if self._copies is not None and self.enabled:
+                self._send_copied(self._copies.take_last())
             self._client = None
             self._close()
 

@@ -14,6 +14,8 @@ from typing import Any, Callable, NamedTuple, Optional
 import torch
 import torch.distributed as dist
 
+from muster import _device
+
 _log = logging.getLogger("muster")
 
 
@@ -147,12 +149,20 @@ class _Observer:
             raise TypeError("sparse gradients are not observed")
         scale = {}
         if self._scaler is not None and self._scaler.is_enabled():
-            scale["grad_scale"] = self._scaler.get_scale()
+            scale["grad_scale"] = self._scale()
         segments = self._segments_of(bucket, gradient.numel())
         gradient = gradient.detach()
         for bucket_offset, flat_offset, count in segments:
             chunk = gradient[bucket_offset : bucket_offset + count]
             self._monitor.observe(flat_offset, chunk, **scale)
+
+    def _scale(self) -> Any:
+        # get_scale() would wait for the device. The scaler writes to its tensor
+        # at update(), perhaps before the step's end is told.
+        on_device = getattr(self._scaler, "_scale", None)
+        if isinstance(on_device, torch.Tensor) and _device.is_on_device(on_device):
+            return on_device.detach().clone()
+        return self._scaler.get_scale()
 
     def _segments_of(self, bucket: dist.GradBucket, size: int) -> list[_Segment]:
         # Buckets are recognised by their parameters. bucket.gradients() is not
