@@ -18,7 +18,7 @@ long sysconf(int name) {
 
 int sched_getaffinity(pid_t pid, size_t size, cpu_set_t* set) {
   if (8 * size < CORES) {
-    errno = EINVAL;  /* as the kernel says it */
+    errno = EINVAL; /* as the kernel says it */
     return -1;
   }
   memset(set, 0, size);
