@@ -190,7 +190,7 @@ TEST(StepRecorderTest, LeavesOutWhatTheDaemonWouldRefuse) {
 }
 
 TEST(StepRecorderTest, OverflowUnderAScalerIsCountedAndLeavesNothingBehind) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {INFINITY, 1});
   const v1::StepReport overflow = End(recorder, {.gradient_scale = 65536});
   EXPECT_EQ(overflow.gradient_scale(), 65536);
@@ -204,7 +204,7 @@ TEST(StepRecorderTest, OverflowUnderAScalerIsCountedAndLeavesNothingBehind) {
 }
 
 TEST(StepRecorderTest, NormIsRightWhereItsScaledSquareOverflows) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   Observe(recorder, {3e38f, -3e38f});
   const v1::StepReport report = End(recorder, {.gradient_scale = 1e38});
   EXPECT_NEAR(report.gradient_norm(), 3 * std::sqrt(2.0), 1e-6);
