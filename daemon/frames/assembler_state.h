@@ -16,7 +16,6 @@ namespace muster::frames {
 // Reports of open frames aside, it is complete. FrameAssembler::Save() and
 // Restore().
 struct AssemblerState {
-
   // Changes whenever more of a rank changes than the numbers of its progress
   // (attempt, last step, sequence and arrival, dropped, has_*).
   uint64_t sources_version = 0;

@@ -48,10 +48,10 @@ struct Resumed {
 };
 
 // FrameClosed and Tick of frames::Event stand as Judged and Ticks.
-using Body = std::variant<frames::SourceUp, frames::SourceDown,
-                          frames::RankContested, frames::SketchRefused,
-                          frames::AttemptBegan, frames::RunEnded, Judged, Ticks,
-                          Resumed>;
+using Body =
+    std::variant<frames::SourceUp, frames::SourceDown, frames::RankContested,
+                 frames::SketchRefused, frames::AttemptBegan, frames::RunEnded,
+                 Judged, Ticks, Resumed>;
 
 // One element of the stream. Positions count from 1 in each run, without a gap
 // unless something could not be written or is too old to be kept.
@@ -61,10 +61,12 @@ struct Entry {
   Body body;
 };
 
-// `alert` as it was after the entry at `position`.
+// `alert` as it was after the entry at `position`. Changes of one position
+// follow each other in the order in which they came.
 struct AlertChange {
   uint64_t position = 0;
   alert::Alert alert;
+  std::string line;  // alert::LogLine
 };
 
 // A report in a frame that is still open.

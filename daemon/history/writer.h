@@ -26,7 +26,7 @@ struct WriterStats {
   uint64_t frames = 0;        // stored
   uint64_t frames_lost = 0;   // judged, but not stored
   uint64_t frames_deleted = 0;
-  // Failed commits by reason: "full", "locked", "corrupt", "other".
+  // Failed commits by reason: "full", "locked", "io", "corrupt", "other".
   std::map<std::string, uint64_t> errors;
 };
 
@@ -37,8 +37,8 @@ struct WriterStats {
 // What cannot be stored (full disk, locked file) waits in the queue and is
 // tried again each second; meanwhile units are settled at once, and when the
 // queue is full they are dropped and counted. A corrupt file is renamed to
-// PATH.corrupt-TIME, and a new one begun. Each change between the two states is
-// one line of the log.
+// PATH.corrupt-TIME, and a new one begun. PATH.lock says that there is a
+// writer. Each change between the two states is one line of the log.
 //
 // Thread-safe.
 class Writer {
@@ -48,14 +48,17 @@ class Writer {
 
   // Opens or creates the file and starts the thread. FAILED_PRECONDITION if the
   // file is of a newer version, or if another process is its writer.
-  static absl::StatusOr<std::unique_ptr<Writer>> Open(const std::string& path,
-                                                      Options options, Log log);
+  static absl::StatusOr<std::unique_ptr<Writer>> Open(
+      const std::string& path, Options options,
+      std::function<absl::Time()> wall_clock, Log log);
   // As Stop().
   ~Writer();
 
   // A new run. Open runs of that name are open no more.
   int64_t Begin(const std::string& name, const std::string& configuration,
                 absl::Time began);
+  // Goes on with a run that a Reader found there.
+  void Continue(const StoredRun& run);
   // Queues; never waits. Units of one run come in order.
   void Write(Unit unit);
   // Nobody goes on with the run.
@@ -63,8 +66,8 @@ class Writer {
 
   // Waits until all that is queued is stored; the error if that failed.
   absl::Status Flush();
-  // Stores what is queued, if it can, then ends the thread. Units written later
-  // are settled and not stored.
+  // Stores what is queued, if it can, then ends the thread and closes the file.
+  // Units written later are settled and not stored.
   void Stop();
 
   WriterStats stats() const;
