@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "daemon/frames/assembler_state.h"
@@ -326,6 +327,8 @@ void FrameAssembler::Advance(Instant now) {
   state_->events.push_back(Tick{now});
 }
 
+bool FrameAssembler::has_open_frames() const { return !state_->window.empty(); }
+
 AssemblerState FrameAssembler::Save() const {
   AssemblerState saved;
   saved.sources_version = state_->sources_version;
@@ -381,7 +384,10 @@ void FrameAssembler::Restore(const AssemblerState& saved,
     state.window.Begin(state.attempt, world_size,
                        count_reached(kReachedAll - 1));
     state.window.RestoreClosed(saved.last_closed);
+    std::set<uint64_t> steps;
+    for (const Report& report : open_reports) steps.insert(report.step);
     for (const FrameWindow::OpenFrame& frame : saved.open_frames) {
+      if (steps.count(frame.step) == 0) continue;
       state.window.RestoreFrame(frame, count_reached(frame.step));
     }
     for (Report& report : open_reports) {

@@ -95,6 +95,7 @@ class FrameAssembler {
   // Highest sequence settled for the incarnation, 0 if none or unknown.
   uint64_t LastSequence(uint32_t rank, uint64_t incarnation) const;
 
+  bool has_open_frames() const;
   // All it knows but the reports of open frames.
   AssemblerState Save() const;
   // Calls `visit` for each report of an open frame, ascending by step and rank;

@@ -32,9 +32,7 @@ std::string PackDoubles(const std::vector<std::optional<double>>& values) {
   }
   ByteWriter bytes;
   for (const std::optional<double>& value : values) {
-    bytes.Fixed(!value                ? kAbsent
-                : std::isnan(*value) ? kNaN
-                                     : BitsOf(*value));
+    bytes.Fixed(!value ? kAbsent : std::isnan(*value) ? kNaN : BitsOf(*value));
   }
   return bytes.Take();
 }

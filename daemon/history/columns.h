@@ -25,9 +25,9 @@ bool UnpackDoubles(std::string_view bytes, size_t count,
                    std::vector<std::optional<double>>& values);
 
 // A set of numbered columns, each a list of numbers that may be absent, or
-// plain bytes. What is equal for all, or absent for all, takes no room for each;
-// whole numbers are kept as differences from the one before. Reading passes over
-// numbers that it does not know, so that columns can be added.
+// plain bytes. What is equal for all, or absent for all, takes no room for
+// each; whole numbers are kept as differences from the one before. Reading
+// passes over numbers that it does not know, so that columns can be added.
 class ColumnWriter {
  public:
   // All-absent columns are left out. Each id once, 0 … 255.

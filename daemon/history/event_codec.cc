@@ -103,9 +103,9 @@ Body Decode(std::string_view kind, ByteReader& bytes, const FactLookup& facts) {
     return event;
   }
   if (kind == "source_down") {
-    return frames::SourceDown{
-        Get32(bytes), bytes.Fixed(),
-        GetEnum(bytes, frames::DownReason::kSuperseded), bytes.Duration()};
+    return frames::SourceDown{Get32(bytes), bytes.Fixed(),
+                              GetEnum(bytes, frames::DownReason::kSuperseded),
+                              bytes.Duration()};
   }
   if (kind == "rank_contested") {
     return frames::RankContested{Get32(bytes), bytes.Fixed(), bytes.Fixed(),

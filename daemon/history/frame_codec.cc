@@ -395,9 +395,10 @@ FrameColumns EncodeFrame(const Judged& judged, const FactNumber& facts) {
   FrameColumns columns;
   ColumnWriter more;
   EncodeReports(judged.frame->reports, facts, columns, more);
-  columns.gradient_cosine = PackDoubles(
-      DoublesOf(judged.measures->ranks,
-                [](const RankMeasures& r) { return r.gradient_cosine; }));
+  columns.gradient_cosine =
+      PackDoubles(DoublesOf(judged.measures->ranks, [](const RankMeasures& r) {
+        return r.gradient_cosine;
+      }));
   EncodeMeasures(judged, more);
   columns.more = more.Take();
   return columns;

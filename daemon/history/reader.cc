@@ -20,7 +20,8 @@ uint64_t Unsigned(int64_t value) { return static_cast<uint64_t>(value); }
 // The sets of facts of one run, read as they are asked for.
 class StoredFacts {
  public:
-  StoredFacts(Database& database, int64_t run) : database_(database), run_(run) {}
+  StoredFacts(Database& database, int64_t run)
+      : database_(database), run_(run) {}
 
   FactLookup lookup() {
     return [this](uint64_t set) { return Find(set); };
@@ -67,8 +68,8 @@ class Rows {
   absl::Status Next() {
     const auto row = statement_.Step();
     if (!row.ok()) return row.status();
-    position_ = *row ? std::optional(Unsigned(statement_.Integer(0)))
-                     : std::nullopt;
+    position_ =
+        *row ? std::optional(Unsigned(statement_.Integer(0))) : std::nullopt;
     return absl::OkStatus();
   }
   // Absent after the last row.
@@ -151,6 +152,11 @@ constexpr char kEvents[] =
     "SELECT position, wall_ns, kind, body FROM event "
     "WHERE run=?1 AND position>=?2 AND position<?3 ORDER BY position";
 
+constexpr char kEventsOnly[] =
+    "SELECT position, wall_ns, kind, body FROM event "
+    "WHERE run=?1 AND position>=?2 AND position<?3 AND kind<>'ticks' "
+    "ORDER BY position";
+
 }  // namespace
 
 class Reader::Impl {
@@ -201,23 +207,26 @@ absl::StatusOr<std::vector<StoredRun>> Reader::Runs() const {
 }
 
 absl::Status Reader::ReadEntries(
-    int64_t run, uint64_t from, uint64_t to, bool with_sketches,
+    int64_t run, uint64_t from, uint64_t to, What what,
     const std::function<absl::Status(const Entry&)>& take) const {
   Database& database = impl_->database();
   StoredFacts facts(database, run);
+  const bool with_sketches = what == What::kWithSketches;
+  const bool events_only = what == What::kEvents;
+  // No frame is before position 1.
   auto frames = Query(database, with_sketches ? kFramesWithSketches : kFrames,
-                      run, from, to);
+                      run, from, events_only ? 0 : to);
   if (!frames.ok()) return frames.status();
-  auto events = Query(database, kEvents, run, from, to);
+  auto events =
+      Query(database, events_only ? kEventsOnly : kEvents, run, from, to);
   if (!events.ok()) return events.status();
   while (frames->position() || events->position()) {
     const bool is_frame =
         frames->position() &&
         (!events->position() || *frames->position() < *events->position());
     Rows& rows = is_frame ? *frames : *events;
-    auto entry = is_frame
-                     ? FrameOf(rows.row(), facts.lookup(), with_sketches)
-                     : EventOf(rows.row(), facts.lookup());
+    auto entry = is_frame ? FrameOf(rows.row(), facts.lookup(), with_sketches)
+                          : EventOf(rows.row(), facts.lookup());
     absl::Status status = entry.status();
     status.Update(facts.status());
     if (!status.ok()) return impl_->Named(status, run, *rows.position());
@@ -319,9 +328,8 @@ absl::StatusOr<Window> Reader::NewestWindow(int64_t run, int64_t max_frames,
   events->Bind({run, Signed(window.first_frame), max_events});
   const auto row = events->Step();
   if (!row.ok()) return row.status();
-  window.first_event = *row && !events->IsNull(0)
-                           ? Unsigned(events->Integer(0))
-                           : window.first_frame;
+  window.first_event = *row && !events->IsNull(0) ? Unsigned(events->Integer(0))
+                                                  : window.first_frame;
   return window;
 }
 

@@ -21,6 +21,13 @@ struct Window {
   uint64_t first_frame = 1;
 };
 
+// Which entries are read.
+enum class What {
+  kEvents,        // all but frames and ticks
+  kAll,           // frames without sketches
+  kWithSketches,  // where they are kept
+};
+
 // A file that is being written can be read. Errors name the file: NOT_FOUND,
 // FAILED_PRECONDITION if its version is another one, DATA_LOSS if it is corrupt
 // or no history. Thread-compatible.
@@ -36,9 +43,9 @@ class Reader {
   absl::StatusOr<std::vector<StoredRun>> Runs() const;
 
   // Calls `take` for each entry with from ≤ position < to, in order, until it
-  // fails. `with_sketches`: reports have theirs where they are kept.
+  // fails.
   absl::Status ReadEntries(
-      int64_t run, uint64_t from, uint64_t to, bool with_sketches,
+      int64_t run, uint64_t from, uint64_t to, What what,
       const std::function<absl::Status(const Entry&)>& take) const;
   // The changes of alerts as they were logged, in order.
   absl::StatusOr<std::vector<AlertChange>> Alerts(int64_t run) const;

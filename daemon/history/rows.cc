@@ -64,24 +64,23 @@ absl::StatusOr<std::unique_ptr<Rows>> Rows::Create(Database& database) {
                                  "(SELECT run FROM run WHERE open)"),
       .drop_open_reports = prepare("DELETE FROM open_report WHERE run NOT IN "
                                    "(SELECT run FROM run WHERE open)"),
-      .frame = prepare(
-          "INSERT OR REPLACE INTO frame VALUES"
-          "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
+      .frame = prepare("INSERT OR REPLACE INTO frame VALUES"
+                       "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"),
       .sketch = prepare("INSERT OR REPLACE INTO sketch VALUES(?,?,?,?)"),
       .near_alert = prepare("UPDATE sketch SET near_alert=1 WHERE run=? AND "
                             "position BETWEEN ? AND ?"),
       .event = prepare("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?,?,?)"),
       .source = prepare(
           "INSERT OR REPLACE INTO source VALUES(?,?,?,?,?,?,?,?,?,?,?)"),
-      .alert = prepare(
-          "INSERT OR REPLACE INTO alert VALUES(?,?,?,?,?,?,?,?,?)"),
+      .alert =
+          prepare("INSERT OR REPLACE INTO alert VALUES(?,?,?,?,?,?,?,?,?)"),
       .fact = prepare("INSERT OR REPLACE INTO fact VALUES(?,?,?,?,?)"),
-      .checkpoint = prepare(
-          "INSERT OR REPLACE INTO checkpoint VALUES(?,?,?,?,?,?)"),
+      .checkpoint =
+          prepare("INSERT OR REPLACE INTO checkpoint VALUES(?,?,?,?,?,?)"),
       .progress = prepare("UPDATE checkpoint SET next_position=?, at_ns=?, "
                           "wall_ns=?, progress=? WHERE run=?"),
-      .open_report = prepare(
-          "INSERT OR REPLACE INTO open_report VALUES(?,?,?,?,?)"),
+      .open_report =
+          prepare("INSERT OR REPLACE INTO open_report VALUES(?,?,?,?,?)"),
       .closed_report = prepare("DELETE FROM open_report WHERE run=? AND rank=? "
                                "AND incarnation=? AND sequence=?"),
   });
@@ -114,8 +113,8 @@ absl::Status Rows::End(int64_t run) {
 absl::StatusOr<Rows::RunRows*> Rows::Find(int64_t run) {
   auto it = runs_.find(run);
   if (it != runs_.end()) return &it->second;
-  const auto last = NumberOfRun(
-      database_, "SELECT max(fact_set) FROM fact WHERE run=?", run);
+  const auto last =
+      NumberOfRun(database_, "SELECT max(fact_set) FROM fact WHERE run=?", run);
   if (!last.ok()) return last.status();
   RunRows rows(static_cast<uint64_t>(*last));
   auto open = database_.Prepare(
@@ -135,7 +134,8 @@ absl::StatusOr<Rows::RunRows*> Rows::Find(int64_t run) {
 
 uint64_t Rows::NumberOf(int64_t run, RunRows& rows,
                         const std::shared_ptr<const frames::FactSet>& facts) {
-  std::vector<std::pair<uint64_t, std::shared_ptr<const frames::FactSet>>> fresh;
+  std::vector<std::pair<uint64_t, std::shared_ptr<const frames::FactSet>>>
+      fresh;
   const uint64_t number = rows.facts.Number(facts, fresh);
   for (const auto& [set, content] : fresh) {
     for (const auto& [name, fact] : *content) {
@@ -152,10 +152,9 @@ absl::Status Rows::Put(const Unit& unit, bool with_sketches) {
   RunRows& rows = **found;
   for (const Entry& entry : unit.entries) {
     const auto* judged = std::get_if<Judged>(&entry.body);
-    absl::Status status =
-        judged != nullptr
-            ? PutFrame(unit.run, entry, *judged, with_sketches, rows)
-            : PutEvent(unit.run, entry, rows);
+    absl::Status status = judged != nullptr ? PutFrame(unit.run, entry, *judged,
+                                                       with_sketches, rows)
+                                            : PutEvent(unit.run, entry, rows);
     if (!status.ok()) return status;
   }
   absl::Status status = PutAlerts(unit, rows);
@@ -171,49 +170,47 @@ absl::Status Rows::PutFrame(int64_t run, const Entry& entry,
                             RunRows& rows) {
   const frames::Frame& frame = *judged.frame;
   const consistency::Measures& measures = *judged.measures;
-  const FrameColumns columns =
-      EncodeFrame(judged, [&](const auto& facts) {
-        return NumberOf(run, rows, facts);
-      });
+  const FrameColumns columns = EncodeFrame(
+      judged, [&](const auto& facts) { return NumberOf(run, rows, facts); });
   const auto spread = [](const std::optional<consistency::Spread>& of,
                          double consistency::Spread::*member) -> Value {
     if (!of) return nullptr;
     return (*of).*member;
   };
   using consistency::Spread;
-  absl::Status status = statements_->frame.Run(
-      {run,
-       Signed(entry.position),
-       absl::ToUnixNanos(entry.wall),
-       int64_t{frame.attempt},
-       Signed(frame.step),
-       int64_t{frame.world_size},
-       Signed(frame.reports.size()),
-       std::string_view(NameOf(frame.reason)),
-       absl::ToInt64Nanoseconds(frame.first_arrival),
-       absl::ToInt64Nanoseconds(frame.last_arrival),
-       absl::ToInt64Nanoseconds(frame.closed_at),
-       OrNull(measures.loss_mean),
-       spread(measures.loss, &Spread::stddev),
-       spread(measures.gradient_norm, &Spread::mean),
-       spread(measures.gradient_norm, &Spread::stddev),
-       OrNull(measures.cosine_mean),
-       OrNull(measures.cosine_min),
-       OrNull(measures.cosine_expected),
-       OrNull(measures.noise_scale),
-       Blob{columns.ranks},
-       OrNull(columns.loss),
-       OrNull(columns.gradient_norm),
-       OrNull(columns.weight),
-       OrNull(columns.step_seconds),
-       OrNull(columns.gradient_cosine),
-       Blob{columns.more}});
+  absl::Status status =
+      statements_->frame.Run({run,
+                              Signed(entry.position),
+                              absl::ToUnixNanos(entry.wall),
+                              int64_t{frame.attempt},
+                              Signed(frame.step),
+                              int64_t{frame.world_size},
+                              Signed(frame.reports.size()),
+                              std::string_view(NameOf(frame.reason)),
+                              absl::ToInt64Nanoseconds(frame.first_arrival),
+                              absl::ToInt64Nanoseconds(frame.last_arrival),
+                              absl::ToInt64Nanoseconds(frame.closed_at),
+                              OrNull(measures.loss_mean),
+                              spread(measures.loss, &Spread::stddev),
+                              spread(measures.gradient_norm, &Spread::mean),
+                              spread(measures.gradient_norm, &Spread::stddev),
+                              OrNull(measures.cosine_mean),
+                              OrNull(measures.cosine_min),
+                              OrNull(measures.cosine_expected),
+                              OrNull(measures.noise_scale),
+                              Blob{columns.ranks},
+                              OrNull(columns.loss),
+                              OrNull(columns.gradient_norm),
+                              OrNull(columns.weight),
+                              OrNull(columns.step_seconds),
+                              OrNull(columns.gradient_cosine),
+                              Blob{columns.more}});
   if (!status.ok() || !with_sketches) return status;
   const std::string sketches = EncodeSketches(frame);
   if (sketches.empty()) return status;
   const bool near_alert = entry.position <= rows.near_alert_until;
-  return statements_->sketch.Run({run, Signed(entry.position),
-                                  int64_t{near_alert}, Blob{sketches}});
+  return statements_->sketch.Run(
+      {run, Signed(entry.position), int64_t{near_alert}, Blob{sketches}});
 }
 
 absl::Status Rows::PutEvent(int64_t run, const Entry& entry, RunRows& rows) {
@@ -251,9 +248,9 @@ absl::Status Rows::PutAlerts(const Unit& unit, RunRows& rows) {
          Blob{body}});
     if (status.ok() && alert.state == alert::State::kFiring) {
       rows.near_alert_until = position + kNearAlert;
-      status = statements_->near_alert.Run({unit.run,
-                                            Signed(position) - kNearAlert,
-                                            Signed(position) + kNearAlert});
+      status =
+          statements_->near_alert.Run({unit.run, Signed(position) - kNearAlert,
+                                       Signed(position) + kNearAlert});
     }
     if (!status.ok()) return status;
   }
@@ -271,10 +268,9 @@ absl::Status Rows::PutCheckpoint(int64_t run, const Checkpoint& checkpoint,
     status = statements_->progress.Run({next, at, wall, Blob{progress}, run});
   } else {
     rows.sources_version = checkpoint.assembler.sources_version;
-    const std::string sources =
-        EncodeSources(checkpoint, [&](const auto& facts) {
-          return NumberOf(run, rows, facts);
-        });
+    const std::string sources = EncodeSources(
+        checkpoint,
+        [&](const auto& facts) { return NumberOf(run, rows, facts); });
     status = statements_->checkpoint.Run(
         {run, next, at, wall, Blob{progress}, Blob{sources}});
   }
@@ -290,9 +286,8 @@ absl::Status Rows::PutOpenReports(int64_t run, const Checkpoint& checkpoint,
                         report->report.sequence);
     open.insert(key);
     if (rows.open_reports.erase(key) > 0) continue;
-    const std::string body = EncodeOpenReport(*report, [&](const auto& facts) {
-      return NumberOf(run, rows, facts);
-    });
+    const std::string body = EncodeOpenReport(
+        *report, [&](const auto& facts) { return NumberOf(run, rows, facts); });
     absl::Status status = statements_->open_report.Run(
         {run, int64_t{report->report.rank}, Signed(report->incarnation),
          Signed(report->report.sequence), Blob{body}});

@@ -172,15 +172,15 @@ absl::Status Check(const std::string& path, int64_t application,
     return absl::DataLossError(absl::StrCat(path, ": not a Muster history"));
   }
   if (version > kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, ": written by a newer Muster: its version is ", version,
-        ", this program knows up to ", kSchemaVersion));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": written by a newer Muster: its version is ",
+                     version, ", this program knows up to ", kSchemaVersion));
   }
   if (exact && version < kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, ": written by an older Muster: its version is ", version,
-        ", this program reads ", kSchemaVersion,
-        "; a musterd that opens it brings it up to date"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": written by an older Muster: its version is ",
+                     version, ", this program reads ", kSchemaVersion,
+                     "; a musterd that opens it brings it up to date"));
   }
   return absl::OkStatus();
 }

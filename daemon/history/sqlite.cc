@@ -77,9 +77,8 @@ absl::StatusOr<bool> Statement::Step() {
   if (result == SQLITE_ROW) return true;
   // Ends the statement, so that it holds no lock.
   const absl::Status error =
-      result == SQLITE_DONE
-          ? absl::OkStatus()
-          : Error(where_, result, sqlite3_errmsg(database_));
+      result == SQLITE_DONE ? absl::OkStatus()
+                            : Error(where_, result, sqlite3_errmsg(database_));
   sqlite3_reset(statement_);
   if (!error.ok()) return error;
   return false;
@@ -149,8 +148,7 @@ Database::Database(std::string path, sqlite3* database)
 Database::~Database() { sqlite3_close_v2(database_); }
 
 absl::Status Database::Execute(const char* sql) {
-  const int result =
-      sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
+  const int result = sqlite3_exec(database_, sql, nullptr, nullptr, nullptr);
   if (result == SQLITE_OK) return absl::OkStatus();
   return Error(path_, result, sqlite3_errmsg(database_));
 }

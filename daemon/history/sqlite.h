@@ -43,7 +43,8 @@ class Statement {
   // Bind() and Step() for statements without rows.
   absl::Status Run(std::initializer_list<Value> values);
 
-  // Columns of the row, from 0; texts and blobs are valid until the next Step().
+  // Columns of the row, from 0; texts and blobs are valid until the next
+  // Step().
   int64_t Integer(int column) const;
   std::optional<double> Double(int column) const;
   std::string_view Text(int column) const;  // or a blob

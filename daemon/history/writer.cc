@@ -50,8 +50,7 @@ int64_t BytesOf(const Unit& unit) {
     bytes += sizeof(Entry);
     const auto* judged = std::get_if<Judged>(&entry.body);
     if (judged == nullptr) continue;
-    bytes += judged->measures->ranks.size() *
-             sizeof(consistency::RankMeasures);
+    bytes += judged->measures->ranks.size() * sizeof(consistency::RankMeasures);
     for (const auto& report : judged->frame->reports) {
       bytes += frames::BytesOf(report);
     }
@@ -60,7 +59,8 @@ int64_t BytesOf(const Unit& unit) {
     bytes += sizeof(change) + 2 * change.line.size();
   }
   if (unit.checkpoint) {
-    bytes += unit.checkpoint->assembler.ranks.size() * sizeof(frames::RankState);
+    bytes +=
+        unit.checkpoint->assembler.ranks.size() * sizeof(frames::RankState);
     for (const auto& open : unit.checkpoint->open_reports) {
       bytes += frames::BytesOf(open->report);
     }
@@ -101,8 +101,7 @@ class LockFile {
  public:
   static absl::StatusOr<std::unique_ptr<LockFile>> Take(
       const std::string& path) {
-    const int file =
-        ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (file < 0) {
       return absl::FailedPreconditionError(
           absl::StrCat(path, ": ", std::strerror(errno)));
@@ -250,8 +249,8 @@ class Writer::Impl {
   // Renames the corrupt file, so that a new one can begin.
   void SetAside(const absl::Status& why) {
     CloseDatabase();
-    const std::string aside = absl::StrCat(
-        path_, ".corrupt-", absl::ToUnixSeconds(wall_clock_()));
+    const std::string aside =
+        absl::StrCat(path_, ".corrupt-", absl::ToUnixSeconds(wall_clock_()));
     for (const char* suffix : {"", "-wal", "-shm"}) {
       std::rename((path_ + suffix).c_str(), (aside + suffix).c_str());
     }
@@ -286,8 +285,8 @@ class Writer::Impl {
         const auto due =
             !stats_.up ? retry_at_
             : ready    ? now
-                       : waiting_since_ + absl::ToChronoMicroseconds(
-                                              options_.commit_interval);
+                       : waiting_since_ +
+                          absl::ToChronoMicroseconds(options_.commit_interval);
         if (now >= due || stopping_) {
           tried_while_stopping_ = stopping_;
           return true;
@@ -440,8 +439,8 @@ class Writer::Impl {
         settle.push_back(std::move(only));
       }
       // Full and locked disks come back; what else fails may be the batch.
-      const bool give_up =
-          std::string_view(ReasonOf(why)) == "other" && ++attempts_ >= kAttempts;
+      const bool give_up = std::string_view(ReasonOf(why)) == "other" &&
+                           ++attempts_ >= kAttempts;
       if (give_up) attempts_ = 0;
       for (auto it = batch.rbegin(); it != batch.rend(); ++it) {
         const auto* unit = std::get_if<Unit>(&it->what);
@@ -458,10 +457,10 @@ class Writer::Impl {
     }
     for (Unit& unit : settle) Settle(unit);
     if (news) {
-      log_(true, absl::StrCat(
-                     "history: cannot write ", why.message(),
-                     "; judging goes on, reports are acknowledged without "
-                     "being stored, and it is tried again each second"));
+      log_(true,
+           absl::StrCat("history: cannot write ", why.message(),
+                        "; judging goes on, reports are acknowledged without "
+                        "being stored, and it is tried again each second"));
     }
   }
 
@@ -537,8 +536,8 @@ Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Writer::~Writer() { Stop(); }
 
-int64_t Writer::Begin(const std::string& name,
-                      const std::string& configuration, absl::Time began) {
+int64_t Writer::Begin(const std::string& name, const std::string& configuration,
+                      absl::Time began) {
   return impl_->Begin(
       {.name = name, .began = began, .configuration = configuration});
 }

@@ -36,8 +36,9 @@ TEST(PackDoublesTest, AbsentIsNotNaN) {
 
 TEST(ColumnsTest, GiveBackWhatWasPutIn) {
   const Doubles plain = {1.5, -0.0, 1e-300};
-  const Doubles holes = {std::nullopt, 2.0, std::nullopt, 3.0, std::nullopt,
-                         4.0, 5.0, 6.0, std::nullopt};
+  const Doubles holes = {std::nullopt, 2.0,          std::nullopt,
+                         3.0,          std::nullopt, 4.0,
+                         5.0,          6.0,          std::nullopt};
   const Integers steps = {100, 99, std::numeric_limits<uint64_t>::max(), 0};
   const Integers same(1000, 7);
   ColumnWriter writer;

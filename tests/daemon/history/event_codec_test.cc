@@ -32,8 +32,8 @@ Event Back(const Event& event) {
 constexpr uint64_t kLarge = ~uint64_t{0};
 
 TEST(EventCodecTest, GivesBackEachKind) {
-  const auto up = Back(
-      frames::SourceUp{SampleSource(3), SampleFacts(4), absl::Seconds(5)});
+  const auto up =
+      Back(frames::SourceUp{SampleSource(3), SampleFacts(4), absl::Seconds(5)});
   ExpectSame(up.info, SampleSource(3));
   EXPECT_EQ(*up.facts, *SampleFacts(4));
   EXPECT_EQ(up.at, absl::Seconds(5));
@@ -50,8 +50,8 @@ TEST(EventCodecTest, GivesBackEachKind) {
   EXPECT_EQ(contested.incarnation, kLarge);
   EXPECT_EQ(contested.superseded_incarnation, kLarge - 1);
 
-  const auto refused = Back(frames::SketchRefused{
-      3, {1, 64, 7}, {2, 128, kLarge}, absl::Seconds(1)});
+  const auto refused = Back(
+      frames::SketchRefused{3, {1, 64, 7}, {2, 128, kLarge}, absl::Seconds(1)});
   EXPECT_EQ(refused.expected, (frames::SketchSpec{1, 64, 7}));
   EXPECT_EQ(refused.stated, (frames::SketchSpec{2, 128, kLarge}));
 

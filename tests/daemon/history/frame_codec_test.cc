@@ -72,14 +72,14 @@ TEST_F(FrameCodecTest, HealthyFramesAreSmall) {
   }
   auto frame = std::make_shared<frames::Frame>(testing::MakeFrame(10, reports));
   consistency::Baseline baseline;
-  const Judged judged = {frame, std::make_shared<consistency::Measures>(
-                                    baseline.Measure(*frame))};
+  const Judged judged = {
+      frame, std::make_shared<consistency::Measures>(baseline.Measure(*frame))};
   const auto one = [](const auto& facts) { return uint64_t{1}; };
   const FrameColumns columns = EncodeFrame(judged, one);
   // Rank, loss and norm: 20 bytes a rank; the rest is equal for all.
-  EXPECT_EQ(columns.ranks.size() + columns.loss.size() +
-                columns.gradient_norm.size(),
-            20u * 1024);
+  EXPECT_EQ(
+      columns.ranks.size() + columns.loss.size() + columns.gradient_norm.size(),
+      20u * 1024);
   EXPECT_EQ(columns.weight, "");
   EXPECT_LT(columns.more.size(), 300u);
 }

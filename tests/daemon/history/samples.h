@@ -86,8 +86,8 @@ inline alert::Alert SampleAlert(uint64_t id, alert::State state) {
   alert.finding.evidence = "Rank 2's loss is \xC3\xA9 high.";
   alert.silent = true;
   alert.changed = absl::FromUnixNanos(1'700'000'000'123'456'789);
-  alert.fired = state == alert::State::kPending ? absl::InfinitePast()
-                                                : alert.changed;
+  alert.fired =
+      state == alert::State::kPending ? absl::InfinitePast() : alert.changed;
   return alert;
 }
 
@@ -111,8 +111,8 @@ inline std::shared_ptr<Checkpoint> SampleCheckpoint(uint64_t next_position) {
   }
   checkpoint->assembler = assembler.Save();
   assembler.VisitOpen([&](uint64_t incarnation, const frames::Report& report) {
-    checkpoint->open_reports.push_back(std::make_shared<const OpenReport>(
-        OpenReport{incarnation, report}));
+    checkpoint->open_reports.push_back(
+        std::make_shared<const OpenReport>(OpenReport{incarnation, report}));
   });
   checkpoint->alerts.next_id = 9;
   checkpoint->alerts.alive = {SampleAlert(7, alert::State::kFiring),

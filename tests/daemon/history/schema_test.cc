@@ -51,8 +51,8 @@ TEST_F(SchemaTest, OlderFilesAreBroughtUpToDateWithWhatTheyHold) {
 
 TEST_F(SchemaTest, NewerFilesAreRefusedAndLeftAsTheyAre) {
   MakeVersion(99);
-  for (const auto& opened : {OpenForWriting(path_).status(),
-                             OpenForReading(path_).status()}) {
+  for (const auto& opened :
+       {OpenForWriting(path_).status(), OpenForReading(path_).status()}) {
     EXPECT_TRUE(absl::IsFailedPrecondition(opened));
     EXPECT_EQ(opened.message(),
               path_ +

@@ -31,10 +31,10 @@ class StoreTest : public ::testing::Test {
   }
   std::vector<Entry> Entries(const Reader& reader, int64_t run,
                              uint64_t from = 0, uint64_t to = Reader::kEnd,
-                             bool with_sketches = true) {
+                             What what = What::kWithSketches) {
     std::vector<Entry> entries;
-    const absl::Status status = reader.ReadEntries(
-        run, from, to, with_sketches, [&](const Entry& entry) {
+    const absl::Status status =
+        reader.ReadEntries(run, from, to, what, [&](const Entry& entry) {
           entries.push_back(entry);
           return absl::OkStatus();
         });
@@ -79,8 +79,8 @@ TEST_F(StoreTest, ReadsWhatWasWritten) {
   const int64_t run = writer->Begin("lab/7", "detect: {}\n", kBegan);
   Unit unit{.run = run};
   unit.entries = {
-      At(1, frames::SourceUp{SampleSource(0), SampleFacts(0),
-                             absl::Seconds(1)}),
+      At(1,
+         frames::SourceUp{SampleSource(0), SampleFacts(0), absl::Seconds(1)}),
       At(2, frames::AttemptBegan{1, 4, frames::AttemptCause::kStart, false,
                                  absl::Seconds(1)}),
       At(3, SampleFrame(0)),
@@ -126,8 +126,11 @@ TEST_F(StoreTest, ReadsWhatWasWritten) {
 
   EXPECT_EQ(Entries(*reader, run, 2, 4).size(), 2u);
   EXPECT_TRUE(Entries(*reader, run + 1).empty());
-  const auto bare = Entries(*reader, run, 3, 4, false);
+  const auto bare = Entries(*reader, run, 3, 4, What::kAll);
   EXPECT_EQ(std::get<Judged>(bare[0].body).frame->reports[0].sketch, "");
+  const auto events = Entries(*reader, run, 0, Reader::kEnd, What::kEvents);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[1].position, 2u);
 
   const auto alerts = reader->Alerts(run);
   ASSERT_TRUE(alerts.ok());
