@@ -14,11 +14,12 @@ absl::Status Replay(const Options& options,
     absl::Status status = ApplyYamlFile(options.config, given);
     if (!status.ok()) return status;
   }
-  const auto options_of = [&](const std::string& stored)
-      -> absl::StatusOr<runs::JudgeOptions> {
+  const auto options_of =
+      [&](const std::string& stored) -> absl::StatusOr<runs::JudgeOptions> {
     Config config = given;
     if (options.config.empty()) {
-      absl::Status status = ApplyYaml(stored, "the stored configuration", config);
+      absl::Status status =
+          ApplyYaml(stored, "the stored configuration", config);
       if (!status.ok()) {
         return absl::InvalidArgumentError(
             absl::StrCat(status.message(), "; give one with --config"));
@@ -34,8 +35,8 @@ absl::Status Replay(const Options& options,
   for (const history::StoredRun& run : *stored) {
     if (!options.run.empty() && run.name != options.run) continue;
     found = true;
-    absl::Status status = runs::Replay(
-        **reader, run, options_of, [&](const alert::Alert& alert) {
+    absl::Status status =
+        runs::Replay(**reader, run, options_of, [&](const alert::Alert& alert) {
           print(runs::ReplayLine(run.name, alert) + "\n");
           return absl::OkStatus();
         });

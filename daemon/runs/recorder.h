@@ -18,9 +18,9 @@
 namespace muster::runs {
 
 // Gathers what is judged, and hands it to the writer in units that end with a
-// checkpoint: each unit is a place where a restarted daemon can go on. Without a
-// writer it acknowledges at once and keeps nothing. Thread-compatible; owned by
-// the run.
+// checkpoint: each unit is a place where a restarted daemon can go on. Without
+// a writer it acknowledges at once and keeps nothing. Thread-compatible; owned
+// by the run.
 class Recorder {
  public:
   // A unit ends when no frame is open, so that no report is written twice, but

@@ -32,8 +32,7 @@ absl::Status FeedMuted(
     judge.TakeEntry(entry, none);
     return absl::OkStatus();
   };
-  const uint64_t bare_end =
-      std::clamp(sketches_from, resumed.first_frame, end);
+  const uint64_t bare_end = std::clamp(sketches_from, resumed.first_frame, end);
   absl::Status status =
       reader.ReadEntries(run, resumed.first_event, resumed.first_frame,
                          history::What::kEvents, take);
@@ -58,10 +57,9 @@ absl::Status Replay(
         if (const auto* resumed = std::get_if<history::Resumed>(&entry.body)) {
           auto next = MakeJudge(options, resumed->configuration);
           if (!next.ok()) return next.status();
-          absl::Status status =
-              FeedMuted(reader, run.run, *resumed, entry.position,
-                        entry.position, **next,
-                        [](const history::Judged&, absl::Time) {});
+          absl::Status status = FeedMuted(
+              reader, run.run, *resumed, entry.position, entry.position, **next,
+              [](const history::Judged&, absl::Time) {});
           if (!status.ok()) return status;
           (*next)->Resume(judge->alerts().Save(/*with_resolved=*/true));
           judge = *std::move(next);

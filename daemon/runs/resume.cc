@@ -10,8 +10,8 @@
 namespace muster::runs {
 namespace {
 
-// What the fresh judge is fed with: enough for every baseline, and little enough
-// to be done within seconds, however many ranks there are.
+// What the fresh judge is fed with: enough for every baseline, and little
+// enough to be done within seconds, however many ranks there are.
 constexpr int64_t kFrames = 4096;
 constexpr int64_t kFrameBytes = int64_t{64} << 20;
 constexpr int64_t kEvents = 65536;
@@ -53,8 +53,8 @@ absl::Status Run::Resume(const history::Reader& reader,
         absl::StrCat("run ", stored.run, " has no checkpoint"));
   }
   const history::Checkpoint& from = **checkpoint;
-  const auto window = reader.NewestWindow(stored.run, kFrames, kFrameBytes,
-                                          kEvents);
+  const auto window =
+      reader.NewestWindow(stored.run, kFrames, kFrameBytes, kEvents);
   if (!window.ok()) return window.status();
   const auto whole = reader.NewestWindow(stored.run, kFramesWithSketches,
                                          kFrameBytesWithSketches, 0);
