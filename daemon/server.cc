@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -175,11 +176,17 @@ class Server::Impl {
             [this] {
               return exposition::MetricsText({.runs = registry_.Snapshots(),
                                               .rejected = counters_.Rejected(),
+                                              .history = HistoryStats(),
                                               .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
         .version = DaemonVersion(),
     };
+  }
+
+  std::optional<history::WriterStats> HistoryStats() const {
+    if (!history_) return std::nullopt;
+    return history_->stats();
   }
 
   void TickUntilStopped() {

@@ -147,7 +147,10 @@ class Writer::Impl {
     if (!status.ok()) return status;
     const auto last = database_->Number("SELECT max(run) FROM run");
     if (!last.ok()) return last.status();
-    next_run_ = *last + 1;
+    {
+      MutexLock guard(mutex_);
+      next_run_ = *last + 1;
+    }
     thread_ = std::thread([this] { Work(); });
     return absl::OkStatus();
   }
