@@ -34,8 +34,7 @@ constexpr std::array<HistoryMetric, 8> kMetrics = {{
      "Frames that were judged and could not be stored.", MetricType::Counter,
      [](const WriterStats& s) { return static_cast<double>(s.frames_lost); }},
     {"muster_history_frames_deleted_total",
-     "Frames that were deleted for their age or for room.",
-     MetricType::Counter,
+     "Frames that were deleted for their age or for room.", MetricType::Counter,
      [](const WriterStats& s) {
        return static_cast<double>(s.frames_deleted);
      }},
@@ -62,14 +61,15 @@ std::vector<MetricFamily> BuildHistoryFamilies(
     const std::optional<WriterStats>& stats) {
   std::vector<MetricFamily> families;
   for (const HistoryMetric& metric : kMetrics) {
-    MetricFamily& family =
-        families.emplace_back(MetricFamily{metric.name, metric.help,
-                                           metric.type, {}});
+    MetricFamily& family = families.emplace_back(
+        MetricFamily{metric.name, metric.help, metric.type, {}});
     if (stats) Add(metric.value(*stats), family);
   }
-  MetricFamily& errors = families.emplace_back(MetricFamily{
-      "muster_history_errors_total",
-      "Attempts to store or to delete that failed.", MetricType::Counter, {}});
+  MetricFamily& errors = families.emplace_back(
+      MetricFamily{"muster_history_errors_total",
+                   "Attempts to store or to delete that failed.",
+                   MetricType::Counter,
+                   {}});
   if (stats) {
     for (const auto& [reason, count] : stats->errors) {
       Add(static_cast<double>(count), errors);

@@ -40,7 +40,10 @@ class Mortal:
 
 @pytest.fixture
 def mortal(tmp_path):
-    mortal = Mortal(tmp_path)
+    # A client that finds nobody asks more and more rarely: its frames wait, so that no report is late.
+    config = tmp_path / "musterd.yaml"
+    config.write_text("frames:\n  timeout: 1h\n  overflow_after: 1h\n")
+    mortal = Mortal(tmp_path, f"--config={config}")
     yield mortal
     mortal.daemon.stop()
 
