@@ -27,7 +27,7 @@ class Load:
         self._twins, self._broken = twins, broken
         self._random = random.Random(seed)
         self.monitors = [
-            muster.start(address, run, rank, ranks, sketch_width=64, ring_capacity=4096, facts={"seed": 7})
+            muster.start(address, run, rank, ranks, sketch_width=64, ring_capacity=1 << 16, facts={"seed": 7})
             for rank in range(ranks)
         ]
 

@@ -94,7 +94,7 @@ def test_killed_at_random_moments(mortal):
     background.stop()
     # All clients find the daemon again, and what was on its way is sent again.
     everything = [load.step] * len(load.monitors)
-    wait_for(lambda: acknowledged_of(load) == everything, f"{load.step} to be acknowledged by each", timeout=30)
+    wait_for(lambda: acknowledged_of(load) == everything, f"{load.step} to be acknowledged by each", timeout=60)
     assert sum(stats.dropped for stats in load.stats()) == 0
     assert incident[0] in mortal.firing()
     load.close()
