@@ -13,6 +13,7 @@
 #include "cli/format.h"
 #include "cli/options.h"
 #include "cli/query_client.h"
+#include "cli/replay.h"
 
 namespace muster::cli {
 namespace {
@@ -132,10 +133,21 @@ int Alerts(const Options& options, QueryClient& client) {
                             : FormatAlerts(*alerts, TerminalStyle()));
 }
 
+int ReplayRuns(const Options& options) {
+  int printed = kFine;
+  const absl::Status status = Replay(options, [&](const std::string& line) {
+    if (printed == kFine) printed = Print(line);
+  });
+  if (status.ok()) return printed;
+  Fail(status);
+  return kWrongUsage;
+}
+
 int Main(int argc, char** argv) {
   const auto options = ParseOptions(argc, argv, std::getenv);
   if (!options.ok()) return Fail(options.status());
   if (options->output) return Print(*options->output);
+  if (options->verb == Verb::kReplay) return ReplayRuns(*options);
   QueryClient client(options->address);
   switch (options->verb) {
     case Verb::kStatus:
@@ -148,6 +160,8 @@ int Main(int argc, char** argv) {
       return Steps(*options, client);
     case Verb::kAlerts:
       return Alerts(*options, client);
+    case Verb::kReplay:
+      break;
   }
   return kWrongUsage;
 }

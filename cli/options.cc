@@ -11,7 +11,9 @@ constexpr char kDefaultAddress[] = "127.0.0.1:7600";
 
 // What follows the flags in --help.
 constexpr char kFooter[] =
-    "RUN may be left out where the daemon follows exactly one run.\n"
+    "RUN may be left out where the daemon follows exactly one run; replay "
+    "takes\n"
+    "all, and asks no daemon.\n"
     "Exit codes: 0 fine; 1 not healthy (status --exit-code); 2 wrong usage;\n"
     "3 the daemon cannot be reached.\n"
     "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
@@ -44,6 +46,19 @@ void AddVerbs(CLI::App& app, Options& options) {
   add("alerts", "alerts of all runs or of one, firing ones first",
       Verb::kAlerts)
       ->add_flag("--firing", options.firing_only, "only those that fire");
+  CLI::App* replay = app.add_subcommand(
+      "replay",
+      "judges the runs of a history again and prints each change of an alert");
+  replay->callback([&options] { options.verb = Verb::kReplay; });
+  replay->add_option("--history", options.history, "file of a musterd")
+      ->required()
+      ->type_name("FILE");
+  replay->add_option("--run", options.run, "only runs of that id")
+      ->type_name("RUN");
+  replay
+      ->add_option("--config", options.config,
+                   "judge under this configuration, not the stored one")
+      ->type_name("FILE");
 }
 
 }  // namespace
@@ -84,7 +99,7 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   if (verbs != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
-                     ": status, runs, ranks, steps or alerts"
+                     ": status, runs, ranks, steps, alerts or replay"
                      " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {

@@ -11,7 +11,7 @@
 
 namespace muster::cli {
 
-enum class Verb { kStatus, kRuns, kRanks, kSteps, kAlerts };
+enum class Verb { kStatus, kRuns, kRanks, kSteps, kAlerts, kReplay };
 
 struct Options {
   // Set for --help and --version: print this and exit with 0.
@@ -31,6 +31,10 @@ struct Options {
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
   uint32_t limit = 20;
+  // replay: the history's file, and a configuration to judge under instead of
+  // the stored one; empty where none was given.
+  std::string history;
+  std::string config;
 };
 
 using EnvironmentLookup = std::function<const char*(const char* name)>;

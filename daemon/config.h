@@ -12,6 +12,7 @@
 #include "daemon/alert/alert.h"
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
+#include "daemon/history/options.h"
 
 namespace muster {
 
@@ -50,6 +51,7 @@ struct Config {
   frames::AssemblerOptions frames;
   detect::DetectOptions detect;
   alert::AlertOptions alerts;
+  history::Options history;
 
   // How long an ended run is still shown. Longer: time to look at it; shorter:
   // fewer stale runs in lists.

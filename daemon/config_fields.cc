@@ -311,6 +311,34 @@ void AppendAlerts(std::vector<ConfigField>& fields) {
                            MUSTER_MEMBER(alerts.max_alive), 1, 1048576));
 }
 
+void AppendHistory(std::vector<ConfigField>& fields) {
+  fields.push_back(Choice("history.enabled",
+                          "Whether runs are kept in the data folder.",
+                          MUSTER_MEMBER(history.enabled),
+                          std::vector<std::pair<std::string, bool>>{
+                              {"true", true}, {"false", false}}));
+  fields.push_back(Integer(
+      "history.max_bytes",
+      "Size of the file above which the oldest runs and frames are deleted.",
+      MUSTER_MEMBER(history.max_bytes), 1 << 20, int64_t{1} << 50));
+  fields.push_back(Duration("history.max_age", "Older frames are deleted.",
+                            MUSTER_MEMBER(history.max_age), absl::Minutes(1),
+                            absl::Hours(24 * 3660)));
+  fields.push_back(Integer(
+      "history.sketch_bytes",
+      "Sketches kept of the newest frames, and as much again around alerts.",
+      MUSTER_MEMBER(history.sketch_bytes), 0, int64_t{1} << 50));
+  fields.push_back(
+      Duration("history.commit_interval",
+               "How long reports wait to be stored and acknowledged together.",
+               MUSTER_MEMBER(history.commit_interval), absl::Milliseconds(1),
+               absl::Seconds(10)));
+  fields.push_back(
+      Integer("history.queue_bytes",
+              "Memory for what waits to be stored; beyond it, it is not kept.",
+              MUSTER_MEMBER(history.queue_bytes), 1 << 20, int64_t{1} << 36));
+}
+
 #undef MUSTER_MEMBER
 
 }  // namespace
@@ -323,6 +351,7 @@ std::vector<ConfigField> ConfigFields() {
   AppendRankOutlier(fields);
   AppendDetect(fields);
   AppendAlerts(fields);
+  AppendHistory(fields);
   return fields;
 }
 

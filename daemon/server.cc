@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -10,6 +11,8 @@
 #include "daemon/base/mutex.h"
 #include "daemon/command_line.h"
 #include "daemon/export/families.h"
+#include "daemon/history/reader.h"
+#include "daemon/history/writer.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/runs/registry.h"
@@ -36,6 +39,7 @@ runs::RunOptions ToRunOptions(const Config& config) {
   options.assembler = config.frames;
   options.detect = config.detect;
   options.alert = config.alerts;
+  options.configuration = ToYaml(config);
   options.queue_bytes = config.limits.queue_bytes;
   return options;
 }
@@ -48,12 +52,26 @@ runs::Registry::Options ToRegistryOptions(const Config& config) {
           .keep_silent = config.keep_silent};
 }
 
+// Null if the configuration asks for none.
+absl::StatusOr<std::unique_ptr<history::Writer>> OpenHistory(
+    const Config& config, const Clock& clock) {
+  if (config.data_dir.empty() || !config.history.enabled) return nullptr;
+  return history::Writer::Open(
+      config.data_dir + "/history.db", config.history, clock.wall,
+      [](bool failing, const std::string& line) {
+        Log(failing ? LogLevel::kError : LogLevel::kInfo, line);
+      });
+}
+
 }  // namespace
 
 class Server::Impl {
  public:
-  Impl(const Config& config, Clock clock)
-      : registry_(ToRegistryOptions(config), std::move(clock), LogAlert),
+  Impl(const Config& config, Clock clock,
+       std::unique_ptr<history::Writer> history)
+      : history_(std::move(history)),
+        registry_(ToRegistryOptions(config), std::move(clock), LogAlert,
+                  history_.get()),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
@@ -61,6 +79,7 @@ class Server::Impl {
         query_(web::MakeQueryService(MakeSource())) {}
 
   absl::Status Start(const Config& config) {
+    ResumeRuns();
     absl::Status status = StartGrpc(config.grpc_address);
     if (!status.ok()) return status;
     const HostPort http = SplitHostPort(config.http_address);
@@ -90,6 +109,7 @@ class Server::Impl {
       grpc_->Shutdown(std::chrono::system_clock::now() + kStreamGrace);
     }
     registry_.Drain();
+    if (history_) history_->Stop();
     if (http_) http_->Stop();
   }
 
@@ -98,6 +118,26 @@ class Server::Impl {
   runs::Registry& registry() { return registry_; }
 
  private:
+  // Goes on with the runs of the daemon before this one.
+  void ResumeRuns() {
+    if (!history_) return;
+    const auto failed = [](const std::string& run, const absl::Status& why) {
+      Log(LogLevel::kError,
+          absl::StrCat("history: cannot go on with run '", run,
+                       "': ", std::string(why.message())));
+    };
+    const auto reader = history::Reader::Open(history_->path());
+    if (!reader.ok()) {
+      failed("", reader.status());
+      return;
+    }
+    const int resumed = registry_.Resume(**reader, failed);
+    if (resumed > 0) {
+      Log(LogLevel::kInfo,
+          absl::StrCat("history: goes on with ", resumed, " runs"));
+    }
+  }
+
   absl::Status StartGrpc(const std::string& address) {
     gpr_set_log_function(LogForGrpc);
     grpc::ServerBuilder builder;
@@ -136,11 +176,17 @@ class Server::Impl {
             [this] {
               return exposition::MetricsText({.runs = registry_.Snapshots(),
                                               .rejected = counters_.Rejected(),
+                                              .history = HistoryStats(),
                                               .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
         .version = DaemonVersion(),
     };
+  }
+
+  std::optional<history::WriterStats> HistoryStats() const {
+    if (!history_) return std::nullopt;
+    return history_->stats();
   }
 
   void TickUntilStopped() {
@@ -155,6 +201,7 @@ class Server::Impl {
   }
 
   runs::DaemonCounters counters_;
+  const std::unique_ptr<history::Writer> history_;
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;
   const std::unique_ptr<grpc::Service> query_;
@@ -176,7 +223,10 @@ Server::~Server() { Shutdown(); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
                                                        Clock clock) {
-  auto impl = std::make_unique<Impl>(config, std::move(clock));
+  auto history = OpenHistory(config, clock);
+  if (!history.ok()) return history.status();
+  auto impl =
+      std::make_unique<Impl>(config, std::move(clock), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;

@@ -39,7 +39,21 @@ struct AlertOptions {
 // The alerts of one run. Thread-compatible.
 class AlertBook {
  public:
+  // All that a book knows, as plain values: for going on after a restart.
+  struct Saved {
+    uint64_t next_id = 1;
+    std::vector<Alert> alive;
+    std::vector<int> raised_steps;  // distinct steps, beside `alive`
+    std::deque<Alert> resolved;
+    std::array<uint64_t, detect::kKindCount> fired_total{};
+    uint64_t overflow_count = 0;
+  };
+
   explicit AlertBook(AlertOptions options);
+  // Goes on from `saved`.
+  AlertBook(AlertOptions options, Saved saved);
+  // `resolved` is left out if `with_resolved` is false.
+  Saved Save(bool with_resolved) const;
 
   // Takes one finding; `silent` says whether the global mean loss is inside
   // its band. Appends a copy of each alert whose state changed to `changes`. A

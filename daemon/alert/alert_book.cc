@@ -26,6 +26,27 @@ const char* StateName(State state) {
 
 AlertBook::AlertBook(AlertOptions options) : options_(options) {}
 
+AlertBook::AlertBook(AlertOptions options, Saved saved)
+    : options_(options),
+      next_id_(saved.next_id),
+      alive_(std::move(saved.alive)),
+      raised_steps_(std::move(saved.raised_steps)),
+      resolved_(std::move(saved.resolved)),
+      fired_total_(saved.fired_total),
+      overflow_count_(saved.overflow_count) {
+  raised_steps_.resize(alive_.size(), 1);
+}
+
+AlertBook::Saved AlertBook::Save(bool with_resolved) const {
+  Saved saved{.next_id = next_id_,
+              .alive = alive_,
+              .raised_steps = raised_steps_,
+              .fired_total = fired_total_,
+              .overflow_count = overflow_count_};
+  if (with_resolved) saved.resolved = resolved_;
+  return saved;
+}
+
 void AlertBook::Take(const detect::Finding& finding, bool silent,
                      absl::Time now, std::vector<Alert>& changes) {
   if (finding.phase == detect::Phase::kRaise) {

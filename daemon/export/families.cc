@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/export/history_families.h"
 #include "daemon/export/rank_rows.h"
 #include "prometheus/text_serializer.h"
 
@@ -281,6 +282,9 @@ std::vector<MetricFamily> BuildFamilies(const Scrape& scrape) {
   AppendRanks(shown, families);
   AppendAlerts(shown, families);
   AppendCounts(scrape, shown, families);
+  for (MetricFamily& family : BuildHistoryFamilies(scrape.history)) {
+    families.push_back(std::move(family));
+  }
   AppendHistograms(shown, families);
   Family build("muster_build_info", "1, labelled by the daemon's version.",
                MetricType::Gauge);

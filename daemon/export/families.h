@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "daemon/history/writer.h"
 #include "daemon/runs/snapshot.h"
 #include "prometheus/metric_family.h"
 
@@ -23,6 +25,8 @@ struct Scrape {
   std::vector<std::shared_ptr<const runs::RunSnapshot>> runs;
   // Refused messages by reason.
   std::map<std::string, uint64_t> rejected;
+  // Absent if there is no history.
+  std::optional<history::WriterStats> history;
   // Version of the daemon.
   std::string version;
 };

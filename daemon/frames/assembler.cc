@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "daemon/frames/assembler_state.h"
 #include "daemon/frames/frame_window.h"
 #include "daemon/frames/rank_state.h"
 
@@ -43,6 +45,7 @@ struct FrameAssembler::State {
   uint64_t late = 0;
   uint64_t dropped = 0;
   uint64_t duplicates = 0;
+  uint64_t sources_version = 0;
 
   RankState* FindCurrent(uint32_t rank, uint64_t incarnation) {
     const auto it = ranks.find(rank);
@@ -78,6 +81,7 @@ struct FrameAssembler::State {
 };
 
 void FrameAssembler::State::Supersede(RankState& rank, Instant now) {
+  ++sources_version;
   const SourceState& old = rank.source;
   events.push_back(SourceDown{old.info.rank, old.info.incarnation,
                               DownReason::kSuperseded, now});
@@ -88,6 +92,7 @@ void FrameAssembler::State::Supersede(RankState& rank, Instant now) {
 
 void FrameAssembler::State::BeginGeneration() {
   ++generation;
+  ++sources_version;
   for (auto& [number, rank] : ranks) {
     Update(rank, [](RankState& each) { each.absent = false; });
   }
@@ -100,6 +105,7 @@ void FrameAssembler::State::BeginAttempt(uint32_t world_size,
   if (attempts.size() == kAttemptsKept) attempts.erase(attempts.begin());
   ++attempt;
   attempt_began = now;
+  ++sources_version;
   const bool first = attempt == 1;
   const bool changed = !first && world_size != window.world_size();
   attempts.push_back({.attempt = attempt,
@@ -157,6 +163,7 @@ void FrameAssembler::State::NoteContest(RankState& rank, uint64_t incarnation,
       past->contested_with == newer.incarnation) {
     return;
   }
+  ++sources_version;
   past->contested_with = newer.incarnation;
   events.push_back(
       RankContested{newer.rank, newer.incarnation, incarnation, now});
@@ -212,6 +219,7 @@ Registration FrameAssembler::Register(const SourceInfo& info,
     return Registration::kSuperseded;
   }
   if (!known && !is_new_rank) state_->Supersede(rank, now);
+  ++state_->sources_version;
   state_->Update(rank, [&](RankState& each) {
     if (!known) {
       // The rank index must stay in place for the window's count.
@@ -235,6 +243,7 @@ Registration FrameAssembler::Register(const SourceInfo& info,
 void FrameAssembler::SetFacts(uint32_t rank, uint64_t incarnation,
                               std::shared_ptr<const FactSet> facts) {
   if (RankState* state = state_->FindCurrent(rank, incarnation)) {
+    ++state_->sources_version;
     state->source.facts = OrEmpty(std::move(facts));
     state->facts_kept = false;
   }
@@ -287,6 +296,7 @@ void FrameAssembler::Disconnect(uint32_t rank, uint64_t incarnation,
   RankState* state = state_->FindCurrent(rank, incarnation);
   if (state == nullptr || !state->source.connected) return;
   state->source.connected = false;
+  ++state_->sources_version;
   state_->events.push_back(
       SourceDown{rank, incarnation, DownReason::kDisconnected, now});
 }
@@ -294,6 +304,7 @@ void FrameAssembler::Disconnect(uint32_t rank, uint64_t incarnation,
 void FrameAssembler::Depart(uint32_t rank, uint64_t incarnation, Instant now) {
   RankState* state = state_->FindCurrent(rank, incarnation);
   if (state == nullptr || state->source.departed) return;
+  ++state_->sources_version;
   state_->Update(*state, [](RankState& each) {
     each.source.departed = true;
     each.source.connected = false;
@@ -314,6 +325,78 @@ void FrameAssembler::Advance(Instant now) {
   }
   state_->CloseDue(now);
   state_->events.push_back(Tick{now});
+}
+
+bool FrameAssembler::has_open_frames() const { return !state_->window.empty(); }
+
+AssemblerState FrameAssembler::Save() const {
+  AssemblerState saved;
+  saved.sources_version = state_->sources_version;
+  saved.ranks.reserve(state_->ranks.size());
+  for (const auto& [number, rank] : state_->ranks) saved.ranks.push_back(rank);
+  saved.attempt = state_->attempt;
+  saved.attempt_began = state_->attempt_began;
+  saved.ended = state_->ended;
+  saved.generation = state_->generation;
+  saved.attempts = state_->attempts;
+  saved.late = state_->late;
+  saved.dropped = state_->dropped;
+  saved.duplicates = state_->duplicates;
+  saved.last_closed = state_->window.last_closed();
+  saved.open_frames = state_->window.OpenFrames();
+  return saved;
+}
+
+void FrameAssembler::VisitOpen(
+    const std::function<void(uint64_t incarnation, const Report&)>& visit)
+    const {
+  // Only reports of current incarnations are in open frames.
+  state_->window.VisitReports([&](const Report& report) {
+    const auto rank = state_->ranks.find(report.rank);
+    visit(rank->second.source.info.incarnation, report);
+  });
+}
+
+void FrameAssembler::Restore(const AssemblerState& saved,
+                             std::vector<Report> open_reports, Instant now) {
+  State& state = *state_;
+  for (const RankState& rank : saved.ranks) {
+    state.ranks[rank.source.info.rank] = rank;
+  }
+  state.attempt = saved.attempt;
+  state.attempt_began = saved.attempt_began;
+  state.ended = saved.ended;
+  state.generation = saved.generation;
+  state.attempts = saved.attempts;
+  state.late = saved.late;
+  state.dropped = saved.dropped;
+  state.duplicates = saved.duplicates;
+  state.sources_version = saved.sources_version;
+  if (!state.attempts.empty()) {
+    const uint32_t world_size = state.attempts.back().world_size;
+    const auto count_reached = [&](Reach beyond) {
+      uint32_t count = 0;
+      for (const auto& [number, rank] : state.ranks) {
+        if (number < world_size && state.ReachOf(rank) > beyond) ++count;
+      }
+      return count;
+    };
+    state.window.Begin(state.attempt, world_size,
+                       count_reached(kReachedAll - 1));
+    state.window.RestoreClosed(saved.last_closed);
+    std::set<uint64_t> steps;
+    for (const Report& report : open_reports) steps.insert(report.step);
+    for (const FrameWindow::OpenFrame& frame : saved.open_frames) {
+      if (steps.count(frame.step) == 0) continue;
+      state.window.RestoreFrame(frame, count_reached(frame.step));
+    }
+    for (Report& report : open_reports) {
+      state.window.RestoreReport(std::move(report));
+    }
+  }
+  for (auto& [number, rank] : state.ranks) {
+    Disconnect(number, rank.source.info.incarnation, now);
+  }
 }
 
 bool FrameAssembler::IsCurrent(uint32_t rank, uint64_t incarnation) const {

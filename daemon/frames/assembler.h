@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ enum class Admission {
   kSuperseded,  // a newer incarnation of the rank has taken over; refuse
   kUnknown,     // never registered; refuse
 };
+
+struct AssemblerState;  // assembler_state.h
 
 enum class Registration {
   kNew,          // first Hello of this incarnation
@@ -91,6 +94,20 @@ class FrameAssembler {
   bool IsCurrent(uint32_t rank, uint64_t incarnation) const;
   // Highest sequence settled for the incarnation, 0 if none or unknown.
   uint64_t LastSequence(uint32_t rank, uint64_t incarnation) const;
+
+  bool has_open_frames() const;
+  // All it knows but the reports of open frames.
+  AssemblerState Save() const;
+  // Calls `visit` for each report of an open frame, ascending by step and rank;
+  // the report is valid during the call.
+  void VisitOpen(const std::function<void(uint64_t incarnation, const Report&)>&
+                     visit) const;
+  // Goes on from `state` with these reports of open frames (those of frames
+  // that are not open in `state` are left out), all sources disconnected as of
+  // `now`: says so for those that were connected. Requires: nothing has
+  // happened yet.
+  void Restore(const AssemblerState& state, std::vector<Report> open_reports,
+               Instant now);
 
   // Events since the last call, in order.
   std::vector<Event> TakeEvents();

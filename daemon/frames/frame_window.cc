@@ -59,6 +59,36 @@ void FrameWindow::Void(uint32_t rank) {
   }
 }
 
+std::vector<FrameWindow::OpenFrame> FrameWindow::OpenFrames() const {
+  std::vector<OpenFrame> open;
+  for (const auto& [step, frame] : frames_) {
+    open.push_back({step, frame.first_arrival, frame.last_arrival});
+  }
+  return open;
+}
+
+void FrameWindow::VisitReports(
+    const std::function<void(const Report&)>& visit) const {
+  for (const auto& [step, frame] : frames_) {
+    for (const auto& [rank, report] : frame.reports) visit(report);
+  }
+}
+
+void FrameWindow::RestoreFrame(const OpenFrame& frame, uint32_t reached) {
+  Open& open = frames_[frame.step];
+  open.reached = reached;
+  open.first_arrival = frame.first_arrival;
+  open.last_arrival = frame.last_arrival;
+}
+
+void FrameWindow::RestoreReport(Report report) {
+  const auto frame = frames_.find(report.step);
+  if (frame == frames_.end()) return;
+  bytes_ += BytesOf(report);
+  const uint32_t rank = report.rank;
+  frame->second.reports.emplace(rank, std::move(report));
+}
+
 std::shared_ptr<const Frame> FrameWindow::CloseOldest(CloseReason reason,
                                                       Instant now) {
   const auto oldest = frames_.begin();

@@ -1,14 +1,16 @@
 // The open frames of one attempt, and how many ranks each still waits for:
-// internal to this room.
+// internal to this room, but for storing them.
 #ifndef MUSTER_DAEMON_FRAMES_FRAME_WINDOW_H_
 #define MUSTER_DAEMON_FRAMES_FRAME_WINDOW_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "daemon/frames/frame.h"
 
@@ -37,6 +39,24 @@ class FrameWindow {
   void Add(Report report, Instant now);
   // Takes the rank's reports out; frames left without any are dropped.
   void Void(uint32_t rank);
+
+  // For storing and restoring: an open frame, its reports aside.
+  struct OpenFrame {
+    uint64_t step = 0;
+    Instant first_arrival;
+    Instant last_arrival;
+  };
+  std::vector<OpenFrame> OpenFrames() const;
+  void VisitReports(const std::function<void(const Report&)>& visit) const;
+  std::optional<uint64_t> last_closed() const { return last_closed_; }
+  // After Begin(): frames up to `last_closed` are closed, and `frame` is open,
+  // which `reached` ranks have reached or passed; its reports are added next.
+  void RestoreClosed(std::optional<uint64_t> last_closed) {
+    last_closed_ = last_closed;
+  }
+  void RestoreFrame(const OpenFrame& frame, uint32_t reached);
+  // Adds a report to a restored frame without touching its times.
+  void RestoreReport(Report report);
 
   // Closes the oldest frame. Requires: not empty.
   std::shared_ptr<const Frame> CloseOldest(CloseReason reason, Instant now);

@@ -1,5 +1,5 @@
 // What the assembler knows of one rank: its current source and its past ones.
-// Internal to this room.
+// Internal to this room, but for storing it.
 #ifndef MUSTER_DAEMON_FRAMES_RANK_STATE_H_
 #define MUSTER_DAEMON_FRAMES_RANK_STATE_H_
 

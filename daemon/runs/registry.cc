@@ -8,14 +8,43 @@
 
 namespace muster::runs {
 
-Registry::Registry(Options options, Clock clock, AlertObserver observer)
+Registry::Registry(Options options, Clock clock, AlertObserver observer,
+                   history::Writer* history)
     : options_(std::move(options)),
       clock_(std::move(clock)),
       observer_(std::move(observer)),
+      history_(history),
       executor_(options_.worker_threads),
       run_options_(options_.run) {}
 
 Registry::~Registry() { Drain(); }
+
+int Registry::Resume(const history::Reader& reader,
+                     const std::function<void(const std::string& run,
+                                              const absl::Status&)>& failed) {
+  const auto stored = reader.Runs();
+  if (!stored.ok()) {
+    failed("", stored.status());
+    return 0;
+  }
+  int resumed = 0;
+  MutexLock lock(mutex_);
+  for (const history::StoredRun& each : *stored) {
+    if (!each.open) continue;
+    auto run = std::make_shared<Run>(each.name, run_options_, clock_, observer_,
+                                     executor_, history_);
+    history_->Continue(each);
+    const absl::Status status = run->Resume(reader, each);
+    if (!status.ok()) {
+      history_->End(each.run);
+      failed(each.name, status);
+      continue;
+    }
+    runs_[each.name] = std::move(run);
+    ++resumed;
+  }
+  return resumed;
+}
 
 absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
                                                     SourceOpened source) {
@@ -34,7 +63,7 @@ absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
         }
         std::string name(run);
         auto created = std::make_shared<Run>(name, run_options_, clock_,
-                                             observer_, executor_);
+                                             observer_, executor_, history_);
         it = runs_.emplace(std::move(name), std::move(created)).first;
       }
       found = it->second;
@@ -73,7 +102,11 @@ void Registry::Tick() {
   for (const auto& run : runs) run->Post(TimePassed{}, sizeof(Message));
 }
 
-void Registry::Drain() { executor_.Join(); }
+void Registry::Drain() {
+  executor_.Join();
+  MutexLock lock(mutex_);
+  for (const auto& [name, run] : runs_) run->Flush();
+}
 
 void Registry::Forget(bool make_room) {
   const frames::Instant now = clock_.monotonic();
@@ -88,6 +121,9 @@ void Registry::Forget(bool make_room) {
          (make_room || age > options_.keep_ended)) ||
         (snapshot->state == RunState::kSilent && age > keep_silent);
     if (over && it->second->Retire(snapshot)) {
+      if (it->second->history_run() != 0) {
+        history_->End(it->second->history_run());
+      }
       it = runs_.erase(it);
     } else {
       ++it;

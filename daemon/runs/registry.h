@@ -3,6 +3,7 @@
 #define MUSTER_DAEMON_RUNS_REGISTRY_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,8 @@
 #include "absl/time/time.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mutex.h"
+#include "daemon/history/reader.h"
+#include "daemon/history/writer.h"
 #include "daemon/runs/executor.h"
 #include "daemon/runs/run.h"
 #include "daemon/runs/snapshot.h"
@@ -34,9 +37,18 @@ class Registry {
     absl::Duration keep_silent = absl::Hours(24);
   };
 
-  Registry(Options options, Clock clock, AlertObserver observer);
+  // `history`, which may be null, outlives the registry.
+  Registry(Options options, Clock clock, AlertObserver observer,
+           history::Writer* history = nullptr);
   // As Drain().
   ~Registry();
+
+  // Goes on with the open runs of `reader`, which reads what `history` writes;
+  // calls `failed` for each with which it cannot. Returns their number. Before
+  // anything else.
+  int Resume(const history::Reader& reader,
+             const std::function<void(const std::string& run,
+                                      const absl::Status&)>& failed);
 
   // Opens a source of the run, which is created if there is room;
   // RESOURCE_EXHAUSTED if there is none. Requires: facts are not null.
@@ -53,7 +65,8 @@ class Registry {
 
   // Passes time to all runs and forgets those that are over.
   void Tick();
-  // Judges what is queued, then stops. Posts after it are ignored.
+  // Judges what is queued and hands it to the history, then stops. Posts after
+  // it are ignored.
   void Drain();
 
  private:
@@ -64,6 +77,7 @@ class Registry {
   const Options options_;
   const Clock clock_;
   const AlertObserver observer_;
+  history::Writer* const history_;
   Executor executor_;
   mutable Mutex mutex_;
   RunOptions run_options_ ABSL_GUARDED_BY(mutex_);

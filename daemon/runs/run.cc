@@ -1,7 +1,9 @@
 #include "daemon/runs/run.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 
@@ -23,23 +25,24 @@ std::string Describe(const frames::SketchSpec& spec) {
 }  // namespace
 
 Run::Run(std::string name, RunOptions options, Clock clock,
-         AlertObserver observer, Executor& executor)
+         AlertObserver observer, Executor& executor, history::Writer* history)
     : name_(std::move(name)),
       options_(std::move(options)),
-      clock_(std::move(clock)),
+      machine_clock_(std::move(clock)),
       observer_(std::move(observer)),
       executor_(executor),
       assembler_(options_.assembler),
       judge_(options_.detect, options_.alert),
+      recorder_(history, name_, options_.configuration),
       store_(std::make_shared<FrameStore>(options_.store)) {
   draft_.run = name_;
   draft_.store = store_;
-  draft_.state_since = last_now_ = clock_.monotonic();
+  draft_.state_since = last_now_ = Now();
   snapshot_ = std::make_shared<const RunSnapshot>(draft_);
 }
 
 Posted Run::Post(Message message, size_t bytes) {
-  const frames::Instant arrived = clock_.monotonic();
+  const frames::Instant arrived = Now();
   bool full = false;
   bool schedule = false;
   {
@@ -93,7 +96,7 @@ std::optional<Run::Queued> Run::TakeQueued() {
 }
 
 void Run::Process() {
-  const frames::Instant turn_end = clock_.monotonic() + kTurnTime;
+  const frames::Instant turn_end = Now() + kTurnTime;
   size_t bytes = 0;
   for (int i = 0; i < kTurnMessages; ++i) {
     std::optional<Queued> queued = TakeQueued();
@@ -103,8 +106,9 @@ void Run::Process() {
     last_now_ = std::max(last_now_, queued->arrived);
     std::visit([this](auto& message) { Handle(message, last_now_); },
                queued->message);
-    if (clock_.monotonic() >= turn_end) break;
+    if (Now() >= turn_end) break;
   }
+  if (recorder_.IsDue(last_now_, assembler_.has_open_frames())) Submit();
   if (!changes_.empty()) ShowAlerts();
   if (std::exchange(dirty_, false)) Publish();
 
@@ -131,9 +135,7 @@ void Run::Handle(SourceOpened& message, frames::Instant now) {
     message.link->Refuse(RunRefusal::kSketchMismatch, 0,
                          absl::StrCat("sketch is ", Describe(info.sketch),
                                       "; this run uses ", Describe(*sketch_)));
-    judge_.TakeEvent(
-        frames::SketchRefused{info.rank, *sketch_, info.sketch, now},
-        clock_.wall(), changes_);
+    JudgeEvent(frames::SketchRefused{info.rank, *sketch_, info.sketch, now});
     return;
   }
   const frames::Registration registration =
@@ -153,7 +155,9 @@ void Run::Handle(SourceOpened& message, frames::Instant now) {
                      "' has taken over rank ", info.rank));
   }
   linked = {info.incarnation, message.link};
-  message.link->Welcome(assembler_.LastSequence(info.rank, info.incarnation));
+  message.link->Welcome(
+      recorder_.Settled(info.rank, info.incarnation,
+                        assembler_.LastSequence(info.rank, info.incarnation)));
   message.link->ShowAlerts(FiringAlerts());
   JudgeEvents();
 }
@@ -196,7 +200,8 @@ void Run::Handle(SourceReported& message, frames::Instant now) {
     }
   }
   if (message.settled_sequence > 0) {
-    message.link->Acknowledge(message.settled_sequence);
+    recorder_.Acknowledge(message.rank, message.incarnation,
+                          message.settled_sequence, message.link);
   }
   JudgeEvents();
 }
@@ -237,15 +242,35 @@ void Run::JudgeEvents() {
     if (const auto* closed = std::get_if<frames::FrameClosed>(&event)) {
       JudgeFrame(closed->frame);
     } else {
-      judge_.TakeEvent(event, clock_.wall(), changes_);
+      JudgeEvent(event);
     }
   }
 }
 
+void Run::JudgeEvent(const frames::Event& event) {
+  const absl::Time wall = machine_clock_.wall();
+  const size_t before = changes_.size();
+  judge_.TakeEvent(event, wall, changes_);
+  if (!recorder_.enabled()) return;
+  std::visit(
+      [&](const auto& each) {
+        using Each = std::decay_t<decltype(each)>;
+        if constexpr (std::is_same_v<Each, frames::Tick>) {
+          recorder_.Add(history::Ticks{{{each.now, wall}}}, wall, changes_,
+                        before);
+        } else if constexpr (!std::is_same_v<Each, frames::FrameClosed>) {
+          recorder_.Add(each, wall, changes_, before);
+        }
+      },
+      event);
+}
+
 void Run::JudgeFrame(const std::shared_ptr<const frames::Frame>& frame) {
   dirty_ = true;
-  const absl::Time wall = clock_.wall();
+  const absl::Time wall = machine_clock_.wall();
+  const size_t before = changes_.size();
   const auto measures = judge_.TakeFrame(*frame, wall, changes_);
+  recorder_.Add(history::Judged{frame, measures}, wall, changes_, before);
   if (measures->loss) draft_.step_loss_stddev.Observe(measures->loss->stddev);
   if (measures->gradient_norm) {
     draft_.step_gradient_norm_stddev.Observe(measures->gradient_norm->stddev);
@@ -254,13 +279,22 @@ void Run::JudgeFrame(const std::shared_ptr<const frames::Frame>& frame) {
     draft_.step_gradient_divergence.Observe(
         std::max(0.0, 1 - *measures->cosine_mean));
   }
-  draft_.frame_delay_seconds.Observe(absl::ToDoubleSeconds(std::max(
-      absl::ZeroDuration(), clock_.monotonic() - frame->last_arrival)));
+  draft_.frame_delay_seconds.Observe(absl::ToDoubleSeconds(
+      std::max(absl::ZeroDuration(), Now() - frame->last_arrival)));
   ++(frame->complete() ? draft_.frames_complete : draft_.frames_partial);
   draft_.newest = measures;
   draft_.newest_time = wall;
   store_->Append(
       {measures, frame, frame->reason == frames::CloseReason::kSuperseded});
+}
+
+void Run::Submit() {
+  recorder_.Submit(assembler_, judge_.alerts(), sketch_, last_now_,
+                   machine_clock_.wall());
+}
+
+void Run::Flush() {
+  if (recorder_.enabled() && !recorder_.empty()) Submit();
 }
 
 std::shared_ptr<const std::vector<alert::Alert>> Run::FiringAlerts() const {
@@ -304,7 +338,8 @@ void Run::Publish() {
                          : all_departed ? RunState::kEnded
                                         : RunState::kSilent;
   if (state != std::exchange(draft_.state, state)) {
-    draft_.state_since = last_now_;
+    // Readers know the machine's clock.
+    draft_.state_since = last_now_ - ahead_;
   }
   const alert::AlertBook& book = judge_.alerts();
   draft_.alerts.assign(book.alive().rbegin(), book.alive().rend());

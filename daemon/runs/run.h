@@ -13,14 +13,18 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "daemon/alert/alert.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/mutex.h"
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
+#include "daemon/history/reader.h"
+#include "daemon/history/writer.h"
 #include "daemon/runs/executor.h"
 #include "daemon/runs/judge.h"
 #include "daemon/runs/link.h"
+#include "daemon/runs/recorder.h"
 #include "daemon/runs/snapshot.h"
 
 namespace muster::runs {
@@ -30,6 +34,9 @@ struct RunOptions {
   detect::DetectOptions detect;
   alert::AlertOptions alert;
   FrameStore::Options store;
+  // What `detect` and `alert` were made of, in YAML: kept in the history, so
+  // that the run can be judged again in the same way.
+  std::string configuration;
   // Bytes of messages queued for one run; above it the run's streams are not
   // read until the queue drains.
   size_t queue_bytes = size_t{64} << 20;
@@ -83,9 +90,17 @@ enum class Posted {
 // one executor thread at a time. Owned by the registry and by open streams.
 class Run : public std::enable_shared_from_this<Run> {
  public:
-  // `executor` outlives the run.
+  // `executor` and `history` outlive the run; without a history reports are
+  // acknowledged at once, and nothing is kept.
   Run(std::string name, RunOptions options, Clock clock, AlertObserver observer,
-      Executor& executor);
+      Executor& executor, history::Writer* history = nullptr);
+
+  // Goes on where a daemon before this one was: attempts, open frames, what is
+  // settled of each source, alerts, and baselines of the newest frames. The
+  // run's clock goes on too, as if no time had passed. Requires: has a history,
+  // and nothing has happened yet. After an error it is of no use.
+  absl::Status Resume(const history::Reader& reader,
+                      const history::StoredRun& stored);
 
   // `bytes`: what the message holds in memory, roughly.
   Posted Post(Message message, size_t bytes);
@@ -99,6 +114,12 @@ class Run : public std::enable_shared_from_this<Run> {
   // Refuses all further posts, if nothing is queued and `seen` is still the
   // newest snapshot; says whether it did.
   bool Retire(const std::shared_ptr<const RunSnapshot>& seen);
+  // Hands what is not in the history yet to it. Requires: the executor has
+  // ended.
+  void Flush();
+  // Its number in the history, 0 if it has none yet. Requires: as Flush(), or
+  // Retire() did.
+  int64_t history_run() const { return recorder_.run(); }
 
  private:
   struct Queued {
@@ -125,20 +146,29 @@ class Run : public std::enable_shared_from_this<Run> {
   void Handle(TimePassed& message, frames::Instant now);
   // Judges what the assembler let go.
   void JudgeEvents();
+  void JudgeEvent(const frames::Event& event);
   void JudgeFrame(const std::shared_ptr<const frames::Frame>& frame);
+  // Shows a frame that was judged before this daemon began.
+  void ShowStored(const history::Judged& judged, absl::Time wall);
+  // Ends the history's unit.
+  void Submit();
   void ShowAlerts();
   void Publish();
+  frames::Instant Now() const { return machine_clock_.monotonic() + ahead_; }
   std::shared_ptr<const std::vector<alert::Alert>> FiringAlerts() const;
 
   const std::string name_;
   const RunOptions options_;
-  const Clock clock_;
+  const Clock machine_clock_;
+  // The run's clock is so much ahead; set before anybody else knows the run.
+  absl::Duration ahead_;
   const AlertObserver observer_;
   Executor& executor_;
 
   // Touched only by the executor thread that processes.
   frames::FrameAssembler assembler_;
   Judge judge_;
+  Recorder recorder_;
   std::optional<frames::SketchSpec> sketch_;
   std::map<uint32_t, Linked> links_;  // by rank
   std::vector<alert::Alert> changes_;

@@ -12,8 +12,8 @@
 #include "muster/client.h"
 #include "tests/client/lite_server.h"
 #include "tests/client/log_lines.h"
-#include "tests/client/temporary_folder.h"
 #include "tests/client/transports_under_test.h"
+#include "tests/testing/temporary_folder.h"
 
 // The distribution's c-ares loses 10 bytes for each host name it resolves.
 extern "C" const char* __lsan_default_suppressions() {

@@ -213,6 +213,31 @@ TEST(FamiliesTest, PromtoolFindsNothingToComplainAbout) {
   EXPECT_EQ(said, "");
 }
 
+TEST(FamiliesTest, TellsHowTheHistoryDoes) {
+  Scrape scrape = ScrapeOf({});
+  EXPECT_THAT(MetricsText(scrape), Not(HasSubstr("muster_history")));
+  scrape.history = history::WriterStats{.up = false,
+                                        .file_bytes = 4096,
+                                        .queue_bytes = 7,
+                                        .commits = 3,
+                                        .commit_seconds = 0.5,
+                                        .frames = 10,
+                                        .frames_lost = 2,
+                                        .frames_deleted = 1,
+                                        .errors = {{"full", 5}}};
+  const std::string text = MetricsText(scrape);
+  for (const char* sample :
+       {"muster_history_up 0", "muster_history_file_bytes 4096",
+        "muster_history_queue_bytes 7", "muster_history_frames_total 10",
+        "muster_history_frames_lost_total 2",
+        "muster_history_frames_deleted_total 1",
+        "muster_history_commits_total 3",
+        "muster_history_commit_seconds_total 0.5",
+        R"(muster_history_errors_total{reason="full"} 5)"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("\n") + sample + "\n"));
+  }
+}
+
 // One row of the tables in docs/metrics.md: name, type and label names.
 using Row = std::tuple<std::string, std::string, std::set<std::string>>;
 
@@ -234,7 +259,9 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
         << match[1];
   }
   std::set<Row> exported;
-  for (const auto& family : BuildFamilies(ScrapeOf({HandBuiltRun("r")}))) {
+  Scrape scrape = ScrapeOf({HandBuiltRun("r")});
+  scrape.history.emplace().errors = {{"full", 0}};
+  for (const auto& family : BuildFamilies(scrape)) {
     const char* type =
         family.type == prometheus::MetricType::Counter ? "counter"
         : family.type == prometheus::MetricType::Gauge ? "gauge"

@@ -1,6 +1,6 @@
 // A folder of a test's own.
-#ifndef MUSTER_TESTS_CLIENT_TEMPORARY_FOLDER_H_
-#define MUSTER_TESTS_CLIENT_TEMPORARY_FOLDER_H_
+#ifndef MUSTER_TESTS_TESTING_TEMPORARY_FOLDER_H_
+#define MUSTER_TESTS_TESTING_TEMPORARY_FOLDER_H_
 
 #include <cstdlib>
 #include <filesystem>
@@ -24,4 +24,4 @@ class TemporaryFolder {
 
 }  // namespace muster
 
-#endif  // MUSTER_TESTS_CLIENT_TEMPORARY_FOLDER_H_
+#endif  // MUSTER_TESTS_TESTING_TEMPORARY_FOLDER_H_
