@@ -32,6 +32,9 @@ def _train(address, run, tensors, losses, copies=device_tensors.LateCopies(0)):
     """One rank's steps, each of a gradient in two chunks; its stats at the end."""
     with muster.start(address, run, 0, 1) as monitor:
         for step in range(STEPS):
+            if step % 2:
+                monitor.observe(3, tensors(GRADIENT[3:9]))
+                monitor.discard_step()
             monitor.observe(1000, tensors(GRADIENT[1000:]))
             scale = DeviceTensor(torch.tensor(2.0)) if step % 2 else 2.0
             monitor.observe(0, tensors(GRADIENT[:1000]), grad_scale=scale)
@@ -128,6 +131,8 @@ def _host_tensors_between(address):
     with device_tensors.cuda(), mock.patch.object(_device, "copy_to_host", copies):
         with muster.start(address, "mixed", 0, 1) as monitor:
             for step in range(STEPS):
+                monitor.observe(500, DeviceTensor(GRADIENT))
+                monitor.discard_step()
                 host = GRADIENT[:1000].clone()
                 monitor.observe(1000, DeviceTensor(GRADIENT[1000:]))
                 monitor.observe(0, host)

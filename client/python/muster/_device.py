@@ -115,6 +115,11 @@ class Copies:
         self._ended.append(self._current)
         self._current = CopiedStep()
 
+    def discard(self) -> bool:
+        """Forgets the step that is going on; True if an earlier one waits."""
+        self._current = CopiedStep()
+        return bool(self._ended)
+
     def take(self) -> Iterator[CopiedStep]:
         """Those that have come, and those that too many wait behind."""
         while self._ended:

@@ -266,7 +266,9 @@ class Monitor:
         if not self.enabled:
             return
         self._grad_scale = None
-        self._check(_library.load().muster_discard_step(self._client), "discard_step")
+        # What the library holds is this step's, unless an earlier one waits.
+        if self._copies is None or not self._copies.discard():
+            self._check(_library.load().muster_discard_step(self._client), "discard_step")
 
     def facts(self, **facts: Any) -> None:
         """States values that all ranks should share, from the next report on.
