@@ -1,5 +1,7 @@
 #include "daemon/detect/detector.h"
 
+#include <utility>
+
 #include "absl/strings/str_format.h"
 #include "daemon/detect/duplicate_shard.h"
 #include "daemon/detect/fact_mismatch.h"
@@ -20,29 +22,15 @@ std::string CheckRange(const char* field, double value, double low,
 
 }  // namespace
 
-const char* KindName(Kind kind) {
-  switch (kind) {
-    case Kind::kNonFinite:
-      return "NonFinite";
-    case Kind::kFactMismatch:
-      return "FactMismatch";
-    case Kind::kDuplicateShard:
-      return "DuplicateShard";
-    case Kind::kRankOutlier:
-      return "RankOutlier";
-    case Kind::kRankMissing:
-      return "RankMissing";
-  }
-  return "Unknown";
-}
-
 std::string Validate(const DetectOptions& options) {
   const RankOutlierOptions& outlier = options.rank_outlier;
   const double largest = 1e300;
   const double day = 86400;
   for (const std::string& error : {
-           CheckRange("rank_outlier.target_frames", outlier.target_frames, 10,
-                      1e12),
+           CheckRange("target_frames", options.target_frames, 10, 1e12),
+           CheckRange("rank_outlier.budget", outlier.budget, 0.001, 1),
+           CheckRange("budgets of all kinds together", outlier.budget, 0,
+                      1.000001),
            CheckRange("rank_outlier.margin", outlier.margin, 0, 10),
            CheckRange("rank_outlier.loss_floor", outlier.loss_floor, 0,
                       largest),
@@ -57,13 +45,14 @@ std::string Validate(const DetectOptions& options) {
                       outlier.gross_after_frames, 1, 1e9),
            CheckRange("rank_outlier.resolve_after_frames",
                       outlier.resolve_after_frames, 1, 1e9),
-           CheckRange("duplicate_frames", options.duplicate_frames, 1, 1000),
-           CheckRange("scaler_overflow_steps", options.scaler_overflow_steps, 1,
-                      1000000),
-           CheckRange("rank_missing_after (seconds)",
+           CheckRange("duplicate_shard.frames", options.duplicate_frames, 1,
+                      1000),
+           CheckRange("non_finite.scaler_overflow_steps",
+                      options.scaler_overflow_steps, 1, 1000000),
+           CheckRange("rank_missing.after (seconds)",
                       absl::ToDoubleSeconds(options.rank_missing_after), 0.001,
                       day),
-           CheckRange("world_size_after (seconds)",
+           CheckRange("fact_mismatch.world_size_after (seconds)",
                       absl::ToDoubleSeconds(options.world_size_after), 0.001,
                       day),
        }) {
@@ -75,12 +64,23 @@ std::string Validate(const DetectOptions& options) {
 std::vector<std::unique_ptr<Detector>> MakeDetectors(
     const DetectOptions& options) {
   std::vector<std::unique_ptr<Detector>> detectors;
-  detectors.push_back(std::make_unique<NonFinite>(options));
-  detectors.push_back(std::make_unique<SourceMismatch>(options));
-  detectors.push_back(std::make_unique<FactMismatch>());
-  detectors.push_back(std::make_unique<DuplicateShard>(options));
-  detectors.push_back(std::make_unique<RankOutlier>(options.rank_outlier));
-  detectors.push_back(std::make_unique<RankMissing>(options));
+  const auto add = [&](Kind kind, std::unique_ptr<Detector> detector) {
+    const KindSetting& setting = options.kinds[static_cast<size_t>(kind)];
+    if (setting.mode != Mode::kOff) detectors.push_back(std::move(detector));
+  };
+  const auto target = [&](double budget) {
+    return options.target_frames / budget;
+  };
+  RankOutlierOptions outlier = options.rank_outlier;
+  outlier.target_frames = target(outlier.budget);
+
+  add(Kind::kNonFinite, std::make_unique<NonFinite>(options));
+  // Facts come before what they may explain.
+  add(Kind::kFactMismatch, std::make_unique<SourceMismatch>(options));
+  add(Kind::kFactMismatch, std::make_unique<FactMismatch>());
+  add(Kind::kDuplicateShard, std::make_unique<DuplicateShard>(options));
+  add(Kind::kRankOutlier, std::make_unique<RankOutlier>(outlier));
+  add(Kind::kRankMissing, std::make_unique<RankMissing>(options));
   return detectors;
 }
 

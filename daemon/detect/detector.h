@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "daemon/consistency/measures.h"
 #include "daemon/detect/finding.h"
+#include "daemon/detect/kinds.h"
 #include "daemon/frames/frame.h"
 
 namespace muster::detect {
@@ -33,9 +34,12 @@ class Detector {
 };
 
 struct RankOutlierOptions {
+  // Share of the run's false alarms that this kind may make; > 0.
+  double budget = 0.5;
   // Mean frames between false alarms of this detector on exchangeable ranks:
-  // a guarantee (docs/detection.md). 10 … 10¹².
-  double target_frames = 1e6;
+  // a guarantee (docs/detection.md). 10 … 10¹². MakeDetectors sets it to the
+  // run's target over the budget.
+  double target_frames = 2e6;
   // Shift, in pooled robust standard deviations, that counts as healthy; > 0
   // because real ranks are not perfectly exchangeable. 0 … 10.
   double margin = 0.25;
@@ -55,6 +59,11 @@ struct RankOutlierOptions {
 };
 
 struct DetectOptions {
+  KindSettings kinds = DefaultKindSettings();
+  // Mean frames between false alarms of all statistical kinds of a run
+  // together. Each gets its `budget` of it; together these are at most 1, and
+  // the share of a kind that is off is not used. 10 … 10¹².
+  double target_frames = 1e6;
   RankOutlierOptions rank_outlier;
   // Consecutive frames in which ranks look identical before DuplicateShard.
   int duplicate_frames = 3;
@@ -69,7 +78,8 @@ struct DetectOptions {
 // Empty if good, else one line naming field, value and allowed range.
 std::string Validate(const DetectOptions& options);
 
-// All detectors, in the order in which they judge.
+// The detectors of the kinds that are not off, in the order in which they
+// judge.
 std::vector<std::unique_ptr<Detector>> MakeDetectors(
     const DetectOptions& options);
 

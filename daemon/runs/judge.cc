@@ -6,7 +6,7 @@ namespace muster::runs {
 
 Judge::Judge(const detect::DetectOptions& detect,
              const alert::AlertOptions& alert)
-    : detectors_(detect::MakeDetectors(detect)), alerts_(alert) {}
+    : detectors_(detect::MakeDetectors(detect)), alerts_(alert, detect.kinds) {}
 
 std::shared_ptr<const consistency::Measures> Judge::TakeFrame(
     const frames::Frame& frame, absl::Time wall,
@@ -18,6 +18,7 @@ std::shared_ptr<const consistency::Measures> Judge::TakeFrame(
     detector->OnFrame({frame, *measures}, findings_);
   }
   TakeFindings(wall, changes);
+  alerts_.EndFrame(wall, changes);
   return measures;
 }
 
