@@ -62,8 +62,8 @@ std::vector<std::string> MetricsOf(const v1::Alert& alert) {
   const auto add = [&](const std::string& subject) {
     for (const char* known :
          {"loss", "gradient_norm", "gradient", "direction", "step_time"}) {
-      if (subject == known && std::find(metrics.begin(), metrics.end(),
-                                        subject) == metrics.end()) {
+      if (subject == known &&
+          std::find(metrics.begin(), metrics.end(), subject) == metrics.end()) {
         metrics.push_back(subject);
       }
     }
@@ -80,11 +80,11 @@ std::string EvidenceTable(const v1::Alert& alert) {
   table.AddColumn("EXPECTED", Align::kRight);
   table.AddColumn("EVIDENCE", Align::kLeft);
   for (const v1::AlertEvidence& piece : alert.pieces()) {
-    table.AddRow({piece.subject(),
-                  absl::StrCat(piece.first_step(), "-", piece.last_step()),
-                  Number(piece.value()), Number(piece.expected()),
-                  absl::StrCat(piece.standing() ? "" : "(gone) ",
-                               piece.sentence())});
+    table.AddRow(
+        {piece.subject(),
+         absl::StrCat(piece.first_step(), "-", piece.last_step()),
+         Number(piece.value()), Number(piece.expected()),
+         absl::StrCat(piece.standing() ? "" : "(gone) ", piece.sentence())});
   }
   return table.ToString();
 }
@@ -219,13 +219,12 @@ std::string FormatExplanation(const v1::Alert& alert,
   if (!processes.empty()) absl::StrAppend(&out, "\n", processes);
   for (const std::string& metric : MetricsOf(alert)) {
     const std::string values = ValueTable(metric, alert, named, steps);
-    absl::StrAppend(
-        &out, "\n", TitleOf(metric), " around step ", alert.first_step(),
-        values.empty() ? ": no longer in memory\n" : "\n", values);
+    absl::StrAppend(&out, "\n", TitleOf(metric), " around step ",
+                    alert.first_step(),
+                    values.empty() ? ": no longer in memory\n" : "\n", values);
   }
   if (!alert.first_check().empty()) {
-    absl::StrAppend(&out, "\nLook at first\n", Wrap(alert.first_check()),
-                    "\n");
+    absl::StrAppend(&out, "\nLook at first\n", Wrap(alert.first_check()), "\n");
   }
   return out;
 }

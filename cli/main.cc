@@ -136,10 +136,9 @@ int Explain(const Options& options, QueryClient& client) {
   if (!ranks.ok()) return Fail(ranks.status());
   const auto steps = client.ListSteps(StepsAround(*alert));
   if (!steps.ok()) return Fail(steps.status());
-  return Print(
-      options.json
-          ? FormatExplanationJson(*alert, *steps, *ranks)
-          : FormatExplanation(*alert, *steps, *ranks, TerminalStyle()));
+  return Print(options.json ? FormatExplanationJson(*alert, *steps, *ranks)
+                            : FormatExplanation(*alert, *steps, *ranks,
+                                                TerminalStyle()));
 }
 
 int Alerts(const Options& options, QueryClient& client) {

@@ -20,26 +20,26 @@ std::string SectionOf(Kind kind) {
 // Opens a kind's section with what all kinds have.
 void AppendKind(Kind kind, std::vector<ConfigField>& fields) {
   const auto index = static_cast<size_t>(kind);
-  fields.push_back(
-      Choice(SectionOf(kind) + "mode",
-             absl::StrCat("Whether ", detect::InfoOf(kind).name,
-                          " is judged, and whether it fires."),
-             [index](auto& config) -> auto& {
-               return config.detect.kinds[index].mode;
-             },
-             std::vector<std::pair<std::string, detect::Mode>>{
-                 {"off", detect::Mode::kOff},
-                 {"observe", detect::Mode::kObserve},
-                 {"alert", detect::Mode::kAlert}}));
-  fields.push_back(
-      Choice(SectionOf(kind) + "severity", "How soon somebody should look.",
-             [index](auto& config) -> auto& {
-               return config.detect.kinds[index].severity;
-             },
-             std::vector<std::pair<std::string, detect::Severity>>{
-                 {"info", detect::Severity::kInfo},
-                 {"warning", detect::Severity::kWarning},
-                 {"critical", detect::Severity::kCritical}}));
+  fields.push_back(Choice(
+      SectionOf(kind) + "mode",
+      absl::StrCat("Whether ", detect::InfoOf(kind).name,
+                   " is judged, and whether it fires."),
+      [index](auto& config) -> auto& {
+        return config.detect.kinds[index].mode;
+      },
+      std::vector<std::pair<std::string, detect::Mode>>{
+          {"off", detect::Mode::kOff},
+          {"observe", detect::Mode::kObserve},
+          {"alert", detect::Mode::kAlert}}));
+  fields.push_back(Choice(
+      SectionOf(kind) + "severity", "How soon somebody should look.",
+      [index](auto& config) -> auto& {
+        return config.detect.kinds[index].severity;
+      },
+      std::vector<std::pair<std::string, detect::Severity>>{
+          {"info", detect::Severity::kInfo},
+          {"warning", detect::Severity::kWarning},
+          {"critical", detect::Severity::kCritical}}));
 }
 
 template <typename Member>
@@ -94,6 +94,10 @@ void AppendRankOutlier(std::vector<ConfigField>& fields) {
                           "Least shift of the gradient cosine that counts.",
                           MUSTER_MEMBER(detect.rank_outlier.cosine_floor), 0,
                           2));
+  fields.push_back(
+      Number("detect.rank_outlier.log_step_time_floor",
+             "Least shift of the log of the step time that counts.",
+             MUSTER_MEMBER(detect.rank_outlier.log_step_time_floor), 0, 100));
   fields.push_back(Integer("detect.rank_outlier.spread_frames",
                            "Frames whose spread is pooled for the margin.",
                            MUSTER_MEMBER(detect.rank_outlier.spread_frames), 8,
@@ -110,6 +114,39 @@ void AppendRankOutlier(std::vector<ConfigField>& fields) {
       "detect.rank_outlier.resolve_after_frames",
       "Resolved after so many frames without new evidence.",
       MUSTER_MEMBER(detect.rank_outlier.resolve_after_frames), 1, 1048576));
+}
+
+template <typename Member>
+void AppendGroupShift(Kind kind, const char* effect, Member options,
+                      std::vector<ConfigField>& fields) {
+  const std::string section = SectionOf(kind);
+  AppendKind(kind, fields);
+  AppendBudget(
+      kind, [options](auto& config) -> auto& { return options(config).budget; },
+      fields);
+  fields.push_back(Number(
+      section + "effect", effect,
+      [options](auto& config) -> auto& { return options(config).effect; }, 0.01,
+      10));
+  const auto add = [&](const char* name, const char* help, auto member, int min,
+                       int max) {
+    fields.push_back(Integer(
+        section + name, help,
+        [options, member](auto& config) -> auto& {
+          return options(config).*member;
+        },
+        min, max));
+  };
+  using Options = detect::GroupShiftOptions;
+  add("warmup_frames", "First frames of a run that do not count.",
+      &Options::warmup_frames, 0, 1048576);
+  add("window_frames", "Frames from which the next one is expected.",
+      &Options::window_frames, 64, 65536);
+  add("resolve_after_frames",
+      "Resolved after so many frames without new evidence.",
+      &Options::resolve_after_frames, 1, 1048576);
+  add("absorb_frames", "After so many frames a lasting shift is normal.",
+      &Options::absorb_frames, 1, 1048576);
 }
 
 void AppendDeadlines(std::vector<ConfigField>& fields) {
@@ -132,8 +169,12 @@ void AppendDetectFields(std::vector<ConfigField>& fields) {
   AppendExact(fields);
   AppendDuplicateShard(fields);
   AppendRankOutlier(fields);
-  AppendKind(Kind::kDispersionShift, fields);
-  AppendKind(Kind::kDirectionShift, fields);
+  AppendGroupShift(Kind::kDispersionShift,
+                   "Least shift of the log of a spread that counts.",
+                   MUSTER_MEMBER(detect.dispersion_shift), fields);
+  AppendGroupShift(Kind::kDirectionShift,
+                   "Least shift of the log of the noise scale that counts.",
+                   MUSTER_MEMBER(detect.direction_shift), fields);
   AppendDeadlines(fields);
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "daemon/detect/duplicate_shard.h"
 #include "daemon/detect/fact_mismatch.h"
+#include "daemon/detect/group_shift.h"
 #include "daemon/detect/non_finite.h"
 #include "daemon/detect/rank_missing.h"
 #include "daemon/detect/rank_outlier.h"
@@ -20,6 +21,25 @@ std::string CheckRange(const char* field, double value, double low,
                          high);
 }
 
+std::string CheckGroupShift(const std::string& kind,
+                            const GroupShiftOptions& options) {
+  const auto check = [&](const char* field, double value, double low,
+                         double high) {
+    return CheckRange((kind + "." + field).c_str(), value, low, high);
+  };
+  for (const std::string& error : {
+           check("budget", options.budget, 0.001, 1),
+           check("effect", options.effect, 0.01, 10),
+           check("warmup_frames", options.warmup_frames, 0, 1e9),
+           check("window_frames", options.window_frames, 64, 65536),
+           check("resolve_after_frames", options.resolve_after_frames, 1, 1e9),
+           check("absorb_frames", options.absorb_frames, 1, 1e9),
+       }) {
+    if (!error.empty()) return error;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string Validate(const DetectOptions& options) {
@@ -29,14 +49,20 @@ std::string Validate(const DetectOptions& options) {
   for (const std::string& error : {
            CheckRange("target_frames", options.target_frames, 10, 1e12),
            CheckRange("rank_outlier.budget", outlier.budget, 0.001, 1),
-           CheckRange("budgets of all kinds together", outlier.budget, 0,
-                      1.000001),
+           CheckGroupShift("dispersion_shift", options.dispersion_shift),
+           CheckGroupShift("direction_shift", options.direction_shift),
+           CheckRange("budgets of all kinds together",
+                      outlier.budget + options.dispersion_shift.budget +
+                          options.direction_shift.budget,
+                      0, 1.000001),
            CheckRange("rank_outlier.margin", outlier.margin, 0, 10),
            CheckRange("rank_outlier.loss_floor", outlier.loss_floor, 0,
                       largest),
            CheckRange("rank_outlier.log_norm_floor", outlier.log_norm_floor, 0,
                       largest),
            CheckRange("rank_outlier.cosine_floor", outlier.cosine_floor, 0, 2),
+           CheckRange("rank_outlier.log_step_time_floor",
+                      outlier.log_step_time_floor, 0, largest),
            CheckRange("rank_outlier.spread_frames", outlier.spread_frames, 8,
                       65536),
            CheckRange("rank_outlier.warmup_frames", outlier.warmup_frames, 1,
@@ -80,6 +106,13 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
   add(Kind::kFactMismatch, std::make_unique<FactMismatch>());
   add(Kind::kDuplicateShard, std::make_unique<DuplicateShard>(options));
   add(Kind::kRankOutlier, std::make_unique<RankOutlier>(outlier));
+  for (const auto& [kind, shift] :
+       {std::pair(Kind::kDispersionShift, options.dispersion_shift),
+        std::pair(Kind::kDirectionShift, options.direction_shift)}) {
+    GroupShiftOptions own = shift;
+    own.target_frames = target(own.budget);
+    add(kind, std::make_unique<GroupShift>(kind, own, options.reference));
+  }
   add(Kind::kRankMissing, std::make_unique<RankMissing>(options));
   return detectors;
 }

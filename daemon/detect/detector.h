@@ -44,10 +44,13 @@ struct RankOutlierOptions {
   // because real ranks are not perfectly exchangeable. 0 … 10.
   double margin = 0.25;
   // Least shift that counts, in the metric's own unit (loss; log of the
-  // squared norm; cosine).
+  // squared norm; cosine; log of the step time).
   double loss_floor = 0;
   double log_norm_floor = 0;
   double cosine_floor = 0;
+  // A tenth: hosts differ by some percent for ever, and a rank that writes the
+  // log is a little slower.
+  double log_step_time_floor = 0.1;
   // Frames whose spread is pooled for the margin and the gross rule.
   int spread_frames = 256;
   // Frames of history before bets are placed; the first ones are noisy.
@@ -58,6 +61,28 @@ struct RankOutlierOptions {
   int resolve_after_frames = 256;
 };
 
+// Of DispersionShift and of DirectionShift (group_shift.h).
+struct GroupShiftOptions {
+  // Share of the run's false alarms that this kind may make; > 0.
+  double budget = 0.15;
+  // Mean frames between false alarms, where its assumption holds; MakeDetectors
+  // sets it to the run's target over the budget.
+  double target_frames = 1e6 / 0.15;
+  // Least shift that counts: of the log of a spread, or of the log of the noise
+  // scale. 0.3 is a third more or a quarter less. > 0, as no drift is a line.
+  double effect = 0.3;
+  // First frames of a run, which are like no others.
+  int warmup_frames = 100;
+  // Frames from which the next one is expected.
+  int window_frames = 256;
+  // Resolved after so many frames without new evidence.
+  int resolve_after_frames = 128;
+  // After so many frames a shift that lasts is what is normal.
+  int absorb_frames = 1024;
+};
+
+class ReferenceCurve;
+
 struct DetectOptions {
   KindSettings kinds = DefaultKindSettings();
   // Mean frames between false alarms of all statistical kinds of a run
@@ -65,6 +90,10 @@ struct DetectOptions {
   // the share of a kind that is off is not used. 10 … 10¹².
   double target_frames = 1e6;
   RankOutlierOptions rank_outlier;
+  GroupShiftOptions dispersion_shift;
+  GroupShiftOptions direction_shift = {.effect = 0.5};
+  // The run that this one is held against (group_values.h); null: none.
+  std::shared_ptr<const ReferenceCurve> reference;
   // Consecutive frames in which ranks look identical before DuplicateShard.
   int duplicate_frames = 3;
   // Consecutive non-finite steps before NonFinite where a loss scaler is used.

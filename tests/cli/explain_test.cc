@@ -68,16 +68,14 @@ TEST(ExplainTest, ShowsTheRankAgainstTheOthers) {
   EXPECT_THAT(text, HasSubstr("node2"));
   EXPECT_THAT(text, Not(HasSubstr("node1")));
   // 1, 2, 3, 4 without rank 2's 9.
-  EXPECT_THAT(text,
-              HasSubstr("STEP  RANK 2  OTHERS: LOWEST  MEDIAN  HIGHEST"));
+  EXPECT_THAT(text, HasSubstr("STEP  RANK 2  OTHERS: LOWEST  MEDIAN  HIGHEST"));
   EXPECT_THAT(text,
               HasSubstr(" 400       9               1     2.5        4  <- "));
   EXPECT_THAT(text, HasSubstr("\nLook at first\nLook at the data of the"));
 }
 
 TEST(ExplainTest, SaysWhereValuesAreGone) {
-  const std::string text =
-      FormatExplanation(OutlierOfRank2(), {}, {}, kPlain);
+  const std::string text = FormatExplanation(OutlierOfRank2(), {}, {}, kPlain);
   EXPECT_THAT(text, HasSubstr("Loss around step 400: no longer in memory"));
 }
 

@@ -131,6 +131,8 @@ TEST_F(ConfigTest, WrongTypesAreErrors) {
 TEST_F(ConfigTest, FieldsThatContradictEachOtherAreErrors) {
   EXPECT_THAT(ErrorOf("detect: {rank_outlier: {warmup_frames: 300}}\n"),
               StartsWith("musterd.yaml: detect.rank_outlier.warmup_frames"));
+  EXPECT_THAT(ErrorOf("detect: {rank_outlier: {budget: 0.9}}\n"),
+              StartsWith("musterd.yaml: detect.budgets of all kinds together"));
 }
 
 TEST_F(ConfigTest, WhatTheTableAllowsTheDetectorsAllow) {
@@ -149,6 +151,9 @@ TEST_F(ConfigTest, WhatTheTableAllowsTheDetectorsAllow) {
       // Not the contradiction of the test above.
       config.detect.rank_outlier.warmup_frames = 1;
       config.detect.rank_outlier.spread_frames = 65536;
+      config.detect.rank_outlier.budget = 0.001;
+      config.detect.dispersion_shift.budget = 0.001;
+      config.detect.direction_shift.budget = 0.001;
       EXPECT_TRUE(field.set(end, config)) << field.key << " " << end;
       EXPECT_EQ(detect::Validate(config.detect), "") << field.key;
       ++checked;

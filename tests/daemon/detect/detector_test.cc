@@ -56,7 +56,7 @@ TEST(DetectorTest, KindsThatAreOffHaveNoDetector) {
 TEST(DetectorTest, MakesDetectorsThatTakeEmptyFramesAndAllEvents) {
   const auto detectors = MakeDetectors(DetectOptions{});
   // FactMismatch has two.
-  EXPECT_EQ(detectors.size(), 6u);
+  EXPECT_EQ(detectors.size(), 8u);
   const frames::Frame frame;
   const consistency::Measures measures;
   const std::vector<frames::Event> events = {
