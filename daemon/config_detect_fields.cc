@@ -131,8 +131,7 @@ void AppendGroupShift(Kind kind, const char* effect, Member options,
   const auto add = [&](const char* name, const char* help, auto member, int min,
                        int max) {
     fields.push_back(Integer(
-        section + name, help,
-        [options, member](auto& config) -> auto& {
+        section + name, help, [ options, member ](auto& config) -> auto& {
           return options(config).*member;
         },
         min, max));
@@ -141,7 +140,7 @@ void AppendGroupShift(Kind kind, const char* effect, Member options,
   add("warmup_frames", "First frames of a run that do not count.",
       &Options::warmup_frames, 0, 1048576);
   add("window_frames", "Frames from which the next one is expected.",
-      &Options::window_frames, 64, 65536);
+      &Options::window_frames, 128, 65536);
   add("resolve_after_frames",
       "Resolved after so many frames without new evidence.",
       &Options::resolve_after_frames, 1, 1048576);

@@ -31,7 +31,7 @@ std::string CheckGroupShift(const std::string& kind,
            check("budget", options.budget, 0.001, 1),
            check("effect", options.effect, 0.01, 10),
            check("warmup_frames", options.warmup_frames, 0, 1e9),
-           check("window_frames", options.window_frames, 64, 65536),
+           check("window_frames", options.window_frames, 128, 65536),
            check("resolve_after_frames", options.resolve_after_frames, 1, 1e9),
            check("absorb_frames", options.absorb_frames, 1, 1e9),
        }) {

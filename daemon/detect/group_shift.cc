@@ -11,8 +11,8 @@
 namespace muster::detect {
 namespace {
 
-constexpr size_t kGapFrames = 32;
-constexpr size_t kLeastFrames = 64;
+constexpr size_t kGapFrames = 64;
+constexpr size_t kLeastFrames = 128;
 
 const char* SubjectOf(GroupMetric metric) {
   switch (metric) {
@@ -99,11 +99,12 @@ void GroupShift::JudgeSeries(const GroupValues& group, Series& series,
   if (reference_ != nullptr) {
     const auto expected = reference_->At(series.metric, last_step_);
     if (expected) {
-      Vote(series, series.reference, *value, *expected, group.log_weight, out);
+      Vote(series, series.reference, *value, {*expected, 0}, group.log_weight,
+           out);
     }
   }
   if (frame_ <= static_cast<uint64_t>(options_.warmup_frames)) return;
-  const std::optional<double> expected =
+  const std::optional<Trend::Prediction> expected =
       series.frozen ? series.frozen : series.trend.Predict();
   if (!series.frozen) series.trend.Push(*value);
   if (!expected) return;
@@ -113,16 +114,17 @@ void GroupShift::JudgeSeries(const GroupValues& group, Series& series,
 }
 
 bool GroupShift::Vote(const Series& series, Comparison& comparison,
-                      double value, double expected, double log_weight,
-                      std::vector<Finding>& out) {
+                      double value, const Trend::Prediction& expected,
+                      double log_weight, std::vector<Finding>& out) {
   bool raised = false;
   for (const int index : {0, 1}) {
     Side& side = comparison.sides[index];
-    const double above = index == 0 ? value - expected : expected - value;
-    side.test.Add(above > options_.effect, last_step_);
+    const double above =
+        index == 0 ? value - expected.value : expected.value - value;
+    side.test.Add(above > options_.effect + expected.error, last_step_);
     if (side.test.onset_votes() == 1) side.values = side.expected = 0;
     side.values += value;
-    side.expected += expected;
+    side.expected += expected.value;
     if (side.test.statistic() < threshold_) continue;
     if (!comparison.standing) {
       comparison.standing = true;
@@ -146,8 +148,7 @@ Finding GroupShift::Describe(const Series& series, const Comparison& comparison,
   finding.attempt = attempt_;
   finding.first_step = comparison.first_step;
   finding.last_step = last_step_;
-  finding.value =
-      NaturalValue(series.metric, side.values / votes, log_weight);
+  finding.value = NaturalValue(series.metric, side.values / votes, log_weight);
   finding.expected =
       NaturalValue(series.metric, side.expected / votes, log_weight);
   const bool larger = finding.value > finding.expected;

@@ -25,9 +25,9 @@ namespace muster::detect {
 //     takes out slow drift; the first `warmup_frames` frames do not count;
 //   against the reference, where there is one: its values at the same step.
 // On each side a sign test (sign_test.h) asks whether the series is more than
-// `effect` away from what is expected, more often than not; a stream raises at
-// target × number of streams. Subjects: "loss", "gradient_norm", "direction",
-// and the same with "_against_reference".
+// `effect`, and the standard error of what is expected, away from it, more
+// often than not; a stream raises at target × number of streams. Subjects:
+// "loss", "gradient_norm", "direction", and the same with "_against_reference".
 //
 // While an alert against the past stands, what was expected stays as it was
 // when it was raised: a lasting shift must not become its own measure. It is
@@ -72,7 +72,8 @@ class GroupShift : public Detector {
   struct Series {
     GroupMetric metric;
     Trend trend;
-    std::optional<double> frozen;  // expected while the alert stands
+    // What is expected while the alert stands.
+    std::optional<Trend::Prediction> frozen;
     Comparison past;
     Comparison reference;
   };
@@ -81,7 +82,8 @@ class GroupShift : public Detector {
                    std::vector<Finding>& out);
   // Takes one vote on each side, and raises what crosses. True if it raised.
   bool Vote(const Series& series, Comparison& comparison, double value,
-            double expected, double log_weight, std::vector<Finding>& out);
+            const Trend::Prediction& expected, double log_weight,
+            std::vector<Finding>& out);
   Finding Describe(const Series& series, const Comparison& comparison,
                    const Side& side, double log_weight) const;
   void ResolveQuiet(Series& series, std::vector<Finding>& out);

@@ -4,6 +4,7 @@
 #define MUSTER_DAEMON_DETECT_SIGN_TEST_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace muster::detect {

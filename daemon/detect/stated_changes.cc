@@ -61,8 +61,8 @@ bool StatedChanges::WeightChanged(double log_weight) {
   const auto split = log_weights_.end() - kNewestFrames;
   const auto before = std::minmax_element(log_weights_.begin(), split);
   const auto newest = std::minmax_element(split, log_weights_.end());
-  const double apart = std::max(*newest.first - *before.second,
-                                *before.first - *newest.second);
+  const double apart =
+      std::max(*newest.first - *before.second, *before.first - *newest.second);
   if (apart <= std::log(kWeightFactor)) return false;
   log_weights_.erase(log_weights_.begin(), split);
   return true;

@@ -30,8 +30,8 @@ class StatedChanges {
   bool WeightChanged(double log_weight);
   bool FactsChanged(const frames::Frame& frame);
 
-  std::deque<double> learning_rates_;  // newest last
-  std::deque<double> log_weights_;     // newest last
+  std::deque<double> learning_rates_;             // newest last
+  std::deque<double> log_weights_;                // newest last
   std::shared_ptr<const frames::FactSet> facts_;  // compared last
   std::map<std::string, std::string> stated_;
 };

@@ -3,10 +3,8 @@
 #define MUSTER_DAEMON_DETECT_TREND_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <deque>
 #include <optional>
-#include <vector>
 
 namespace muster::detect {
 
@@ -21,13 +19,20 @@ namespace muster::detect {
 // Thread-compatible. O(window) for each prediction.
 class Trend {
  public:
+  struct Prediction {
+    double value = 0;
+    // Standard error of `value`, as if values were independent and Gaussian
+    // around the line; their spread is the median absolute deviation from it.
+    double error = 0;
+  };
+
   // At least `least` values of the window are needed for a prediction;
   // 8 ≤ least ≤ window.
   Trend(size_t window, size_t gap, size_t least);
 
   void Push(double value);
   // Of the value that would be pushed next; absent while values are too few.
-  std::optional<double> Predict() const;
+  std::optional<Prediction> Predict() const;
   void Restart() { values_.clear(); }
 
  private:

@@ -137,7 +137,8 @@ TEST(RankOutlierHostsTest, OfTwoHostsNeitherIsBlamed) {
   HostedRun run(detector, 2, 8);
   run.Warm();
   std::vector<Finding> findings;
-  for (int i = 0; i < 200 && findings.empty(); ++i) findings = run.Next(2, 0, 7);
+  for (int i = 0; i < 200 && findings.empty(); ++i)
+    findings = run.Next(2, 0, 7);
   ASSERT_FALSE(findings.empty());
   EXPECT_EQ(findings[0].ranks.size(), 16u);
   EXPECT_NE(findings[0].evidence.find("cannot be attributed"),
