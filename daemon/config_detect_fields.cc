@@ -73,6 +73,15 @@ void AppendDuplicateShard(std::vector<ConfigField>& fields) {
   fields.push_back(Integer("detect.duplicate_shard.frames",
                            "Consecutive frames in which ranks look identical.",
                            MUSTER_MEMBER(detect.duplicate_frames), 1, 1000));
+  AppendBudget(Kind::kDuplicateShard, MUSTER_MEMBER(detect.correlation_budget),
+               fields);
+  fields.push_back(
+      Number("detect.duplicate_shard.correlation",
+             "Least correlation of losses that tells of the same data.",
+             MUSTER_MEMBER(detect.correlation), 0.3, 1));
+  fields.push_back(Integer("detect.duplicate_shard.correlation_frames",
+                           "Frames over which losses are correlated.",
+                           MUSTER_MEMBER(detect.correlation_frames), 16, 64));
 }
 
 void AppendRankOutlier(std::vector<ConfigField>& fields) {
@@ -155,7 +164,15 @@ void AppendDeadlines(std::vector<ConfigField>& fields) {
                  "it.",
                  MUSTER_MEMBER(detect.rank_missing_after), fields);
   AppendKind(Kind::kRankLagging, fields);
+  AppendDeadline("detect.rank_lagging.after",
+                 "A rank lags when its reports come so much later than the "
+                 "median rank's; shorter than frames.timeout.",
+                 MUSTER_MEMBER(detect.rank_lagging_after), fields);
   AppendKind(Kind::kRunStalled, fields);
+  AppendDeadline("detect.run_stalled.after",
+                 "A run is stalled when no report came for so long; no shorter "
+                 "than frames.timeout.",
+                 MUSTER_MEMBER(detect.run_stalled_after), fields);
 }
 
 }  // namespace

@@ -3,12 +3,15 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "daemon/detect/correlated_losses.h"
 #include "daemon/detect/duplicate_shard.h"
 #include "daemon/detect/fact_mismatch.h"
 #include "daemon/detect/group_shift.h"
 #include "daemon/detect/non_finite.h"
+#include "daemon/detect/rank_lagging.h"
 #include "daemon/detect/rank_missing.h"
 #include "daemon/detect/rank_outlier.h"
+#include "daemon/detect/run_stalled.h"
 #include "daemon/detect/source_mismatch.h"
 
 namespace muster::detect {
@@ -53,7 +56,8 @@ std::string Validate(const DetectOptions& options) {
            CheckGroupShift("direction_shift", options.direction_shift),
            CheckRange("budgets of all kinds together",
                       outlier.budget + options.dispersion_shift.budget +
-                          options.direction_shift.budget,
+                          options.direction_shift.budget +
+                          options.correlation_budget,
                       0, 1.000001),
            CheckRange("rank_outlier.margin", outlier.margin, 0, 10),
            CheckRange("rank_outlier.loss_floor", outlier.loss_floor, 0,
@@ -73,10 +77,22 @@ std::string Validate(const DetectOptions& options) {
                       outlier.resolve_after_frames, 1, 1e9),
            CheckRange("duplicate_shard.frames", options.duplicate_frames, 1,
                       1000),
+           CheckRange("duplicate_shard.correlation", options.correlation, 0.3,
+                      1),
+           CheckRange("duplicate_shard.correlation_frames",
+                      options.correlation_frames, 16, 64),
+           CheckRange("duplicate_shard.budget", options.correlation_budget,
+                      0.001, 1),
            CheckRange("non_finite.scaler_overflow_steps",
                       options.scaler_overflow_steps, 1, 1000000),
            CheckRange("rank_missing.after (seconds)",
                       absl::ToDoubleSeconds(options.rank_missing_after), 0.001,
+                      day),
+           CheckRange("rank_lagging.after (seconds)",
+                      absl::ToDoubleSeconds(options.rank_lagging_after), 0.001,
+                      day),
+           CheckRange("run_stalled.after (seconds)",
+                      absl::ToDoubleSeconds(options.run_stalled_after), 0.001,
                       day),
            CheckRange("fact_mismatch.world_size_after (seconds)",
                       absl::ToDoubleSeconds(options.world_size_after), 0.001,
@@ -105,6 +121,8 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
   add(Kind::kFactMismatch, std::make_unique<SourceMismatch>(options));
   add(Kind::kFactMismatch, std::make_unique<FactMismatch>());
   add(Kind::kDuplicateShard, std::make_unique<DuplicateShard>(options));
+  add(Kind::kDuplicateShard, std::make_unique<CorrelatedLosses>(
+                                 options, target(options.correlation_budget)));
   add(Kind::kRankOutlier, std::make_unique<RankOutlier>(outlier));
   for (const auto& [kind, shift] :
        {std::pair(Kind::kDispersionShift, options.dispersion_shift),
@@ -114,6 +132,8 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
     add(kind, std::make_unique<GroupShift>(kind, own, options.reference));
   }
   add(Kind::kRankMissing, std::make_unique<RankMissing>(options));
+  add(Kind::kRankLagging, std::make_unique<RankLagging>(options));
+  add(Kind::kRunStalled, std::make_unique<RunStalled>(options));
   return detectors;
 }
 

@@ -96,10 +96,22 @@ struct DetectOptions {
   std::shared_ptr<const ReferenceCurve> reference;
   // Consecutive frames in which ranks look identical before DuplicateShard.
   int duplicate_frames = 3;
+  // Ranks whose losses correlate so much over so many frames have the same
+  // data; 0.3 … 1 and 16 … 64. More frames: later, but surer with many ranks.
+  double correlation = 0.7;
+  int correlation_frames = 50;
+  // Share of the run's false alarms that the correlation may make; > 0.
+  double correlation_budget = 0.2;
   // Consecutive non-finite steps before NonFinite where a loss scaler is used.
   int scaler_overflow_steps = 5;
   // A rank is missing when others went on for so long without it.
   absl::Duration rank_missing_after = absl::Seconds(30);
+  // A rank lags when its reports come so much later than the median rank's.
+  // Shorter than frames wait for a rank, or it is missing first.
+  absl::Duration rank_lagging_after = absl::Seconds(5);
+  // A run is stalled when no report came for so long. Longer: evaluations and
+  // checkpoints pass unnoticed; shorter: a hang costs less.
+  absl::Duration run_stalled_after = absl::Minutes(10);
   // Sources that disagree on the world size for so long are a FactMismatch.
   absl::Duration world_size_after = absl::Seconds(30);
 };

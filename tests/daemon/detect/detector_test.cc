@@ -55,8 +55,8 @@ TEST(DetectorTest, KindsThatAreOffHaveNoDetector) {
 
 TEST(DetectorTest, MakesDetectorsThatTakeEmptyFramesAndAllEvents) {
   const auto detectors = MakeDetectors(DetectOptions{});
-  // FactMismatch has two.
-  EXPECT_EQ(detectors.size(), 8u);
+  // FactMismatch and DuplicateShard have two.
+  EXPECT_EQ(detectors.size(), static_cast<size_t>(kKindCount) + 2);
   const frames::Frame frame;
   const consistency::Measures measures;
   const std::vector<frames::Event> events = {

@@ -224,8 +224,9 @@ TEST(GroupShiftTest, EvidenceSaysWhatWasExpected) {
   EXPECT_NEAR(finding.value, 1.0 / 6, 0.01);
   EXPECT_NEAR(finding.expected, 1.0 / 3, 0.01);
   EXPECT_NEAR(static_cast<double>(finding.first_step), 600, 3);
-  EXPECT_NE(finding.evidence.find("mean cosine between ranks' gradients is 0.1"),
-            std::string::npos)
+  EXPECT_NE(
+      finding.evidence.find("mean cosine between ranks' gradients is 0.1"),
+      std::string::npos)
       << finding.evidence;
   EXPECT_NE(finding.evidence.find("the ranks agree less than this run did"),
             std::string::npos);

@@ -25,8 +25,8 @@ MeasuredFrame FiveRanks() {
 TEST(GroupValuesTest, AreLogSpreadsAndTheLogOfTheNoiseScale) {
   const GroupValues group = GroupValuesOf(FiveRanks().measures);
   EXPECT_NEAR(*group[GroupMetric::kLoss], std::log(kFactorOfFive), 1e-12);
-  EXPECT_NEAR(*group[GroupMetric::kGradientNorm],
-              std::log(0.1 * kFactorOfFive), 1e-12);
+  EXPECT_NEAR(*group[GroupMetric::kGradientNorm], std::log(0.1 * kFactorOfFive),
+              1e-12);
   // c = 1/(1 + B) at B = 3.
   EXPECT_NEAR(*group[GroupMetric::kDirection], -std::log(3.0), 1e-12);
   for (GroupMetric metric : kGroupMetrics) {

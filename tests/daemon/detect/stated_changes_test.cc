@@ -45,8 +45,7 @@ TEST(StatedChangesTest, SlowSchedulesAreNoNews) {
   }
   StatedChanges warmup;
   for (uint64_t step = 1; step < 2000; ++step) {
-    const bool news =
-        warmup.Take(WithRate(step, static_cast<double>(step)), 0);
+    const bool news = warmup.Take(WithRate(step, static_cast<double>(step)), 0);
     // step > 1.1 (step − 32) while step < 352.
     EXPECT_EQ(news, step > 1 && step < 352) << step;
   }
