@@ -18,11 +18,12 @@ namespace muster::detect {
 // part of a group that stands is that group; a larger one takes its place.
 //
 // Assumption (null): losses of ranks that draw their own samples are
-// independent given the frame. Guarantee: for Gaussian losses at most n / target
-// raises expected in n frames, by the union over pairs; the correlation asked
-// for grows with their number (0.70 for 8 ranks, 0.78 for 1,024). Kept residuals
-// make heavier tails Gaussian enough (measured in correlated_losses_test).
-// Silent where all ranks have the same data: there is nothing to tell them by.
+// independent given the frame. Guarantee: for Gaussian losses at most n /
+// target raises expected in n frames, by the union over pairs; the correlation
+// asked for grows with their number (0.70 for 8 ranks, 0.78 for 1,024). Kept
+// residuals make heavier tails Gaussian enough (measured in
+// correlated_losses_test). Silent where all ranks have the same data: there is
+// nothing to tell them by.
 //
 // Thread-compatible.
 class CorrelatedLosses : public Detector {

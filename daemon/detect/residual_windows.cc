@@ -26,8 +26,8 @@ void TakeLineOut(float* values, size_t count) {
   const double slope = moment / (n * (n * n - 1) / 12);
   double square = 0;
   for (size_t t = 0; t < count; ++t) {
-    const double rest = values[t] - sum / n -
-                        slope * (static_cast<double>(t) - middle);
+    const double rest =
+        values[t] - sum / n - slope * (static_cast<double>(t) - middle);
     values[t] = static_cast<float>(rest);
     square += rest * rest;
   }
@@ -41,8 +41,8 @@ void TakeLineOut(float* values, size_t count) {
 
 double CorrelationTail(size_t frames, double correlation) {
   const double m = static_cast<double>(frames) - 1;
-  const double log_beta = std::lgamma(0.5) + std::lgamma((m - 2) / 2) -
-                          std::lgamma((m - 1) / 2);
+  const double log_beta =
+      std::lgamma(0.5) + std::lgamma((m - 2) / 2) - std::lgamma((m - 1) / 2);
   return std::exp((m - 2) / 2 * std::log1p(-correlation * correlation) -
                   std::log((m - 2) * correlation) - log_beta);
 }
@@ -131,8 +131,9 @@ void ResidualWindows::Standardise() {
   const double pairs = static_cast<double>(ranks_.size()) *
                        (static_cast<double>(ranks_.size()) - 1) / 2;
   least_now_ = std::max(
-      least_, CorrelationAt(frames_, static_cast<double>(frames_) /
-                                         (target_frames_ * std::max(pairs, 1.0))));
+      least_,
+      CorrelationAt(frames_, static_cast<double>(frames_) /
+                                 (target_frames_ * std::max(pairs, 1.0))));
 }
 
 bool ResidualWindows::LookAtPairs(std::vector<ResidualPair>& found) {

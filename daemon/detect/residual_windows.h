@@ -27,10 +27,10 @@ double CorrelationTail(size_t frames, double correlation);
 
 // Losses of ranks over windows of `frames` frames, one after the other. The
 // residual of a rank is its loss (rank_metric.h: weights taken out) less the
-// median of the ranks, over the robust spread pooled over a window, kept within ± 3; so no
-// odd rank makes the others' residuals move together. Of a window, ranks that
-// lack a value are left out, and the line through each rank's residuals is
-// taken out, as slow drifts are alike without shared data.
+// median of the ranks, over the robust spread pooled over a window, kept within
+// ± 3; so no odd rank makes the others' residuals move together. Of a window,
+// ranks that lack a value are left out, and the line through each rank's
+// residuals is taken out, as slow drifts are alike without shared data.
 //
 // Correlations are computed for candidates only: pairs whose residuals have the
 // same sign in seven of ten frames. One 64-bit word for each rank holds its
@@ -60,7 +60,7 @@ class ResidualWindows {
 
  private:
   struct Window {
-    std::vector<float> residuals;  // by rank, `frames` each
+    std::vector<float> residuals;   // by rank, `frames` each
     std::vector<uint32_t> present;  // frames with a value, by rank
     size_t frames = 0;
     uint64_t first_step = 0;

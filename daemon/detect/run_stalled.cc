@@ -39,9 +39,8 @@ void RunStalled::OnFrame(const JudgedFrame& judged, std::vector<Finding>& out) {
         std::max(longest_pause_, frame.first_arrival - last_arrival_);
   }
   // Frames are judged in step order, not in the order of their last reports.
-  last_arrival_ =
-      running_ ? std::max(last_arrival_, frame.last_arrival)
-               : frame.last_arrival;
+  last_arrival_ = running_ ? std::max(last_arrival_, frame.last_arrival)
+                           : frame.last_arrival;
   // Frames that the end of the run closes do not begin it again.
   running_ = running_ || frame.reason != frames::CloseReason::kRunEnded;
   resumed_ = false;
@@ -67,10 +66,9 @@ void RunStalled::OnTick(frames::Instant now, std::vector<Finding>& out) {
       "No rank has reported for %.0f seconds, since step %d; the longest pause "
       "before was %.1f seconds. %s",
       finding.value, last_step_, absl::ToDoubleSeconds(longest_pause_),
-      connected == 0
-          ? std::string("No rank is connected.")
-          : absl::StrFormat("%d of %d are connected.", connected,
-                            sources_.size()));
+      connected == 0 ? std::string("No rank is connected.")
+                     : absl::StrFormat("%d of %d are connected.", connected,
+                                       sources_.size()));
   out.push_back(std::move(finding));
 }
 

@@ -48,7 +48,7 @@ class RunStalled : public Detector {
   const absl::Duration after_;
   std::vector<Source> sources_;  // by rank
   bool running_ = false;         // it has had a frame and has not ended
-  bool resumed_ = false;  // the pause before the next frame says nothing
+  bool resumed_ = false;         // the pause before the next frame says nothing
   frames::Instant last_arrival_;
   absl::Duration longest_pause_;
   bool raised_ = false;

@@ -69,8 +69,8 @@ TEST(CorrelatedLossesTest, NamesTheGroup) {
   // Health clears after three windows.
   std::vector<uint64_t> cleared;
   for (int i = 0; i < 300; ++i) {
-    const auto& frame = run.Next(
-        [&](uint32_t, uint64_t) { return 3 + 0.1 * run.Normal(); });
+    const auto& frame =
+        run.Next([&](uint32_t, uint64_t) { return 3 + 0.1 * run.Normal(); });
     for (const Finding& finding : Judge(detector, frame)) {
       EXPECT_EQ(finding.phase, Phase::kClear);
       cleared.push_back(frame.frame.step);
@@ -113,8 +113,8 @@ TEST(CorrelatedLossesTest, HealthyRanksAreNotNamed) {
       const uint64_t frames = ranks == 64 ? 10'000 : 40'000;
       uint64_t raises = 0;
       for (uint64_t i = 0; i < frames; ++i) {
-        raises += CountRaises(Judge(
-            detector, run.Next([&](uint32_t rank, uint64_t step) {
+        raises += CountRaises(
+            Judge(detector, run.Next([&](uint32_t rank, uint64_t step) {
               return 10 + 0.1 * each.draw(run, rank, step);
             })));
       }
@@ -123,8 +123,8 @@ TEST(CorrelatedLossesTest, HealthyRanksAreNotNamed) {
   }
 }
 
-// With a target of 500 frames 100 raises are expected in 50,000 at most, and the
-// bound is not far: the test is not so careful that it never raises.
+// With a target of 500 frames 100 raises are expected in 50,000 at most, and
+// the bound is not far: the test is not so careful that it never raises.
 TEST(CorrelatedLossesTest, FalseAlarmsKeepALowTarget) {
   DetectOptions options;
   options.correlation = 0.3;
@@ -132,9 +132,9 @@ TEST(CorrelatedLossesTest, FalseAlarmsKeepALowTarget) {
   SimulatedLosses run(16);
   uint64_t raises = 0;
   for (int i = 0; i < 50'000; ++i) {
-    raises += CountRaises(Judge(
-        detector,
-        run.Next([&](uint32_t, uint64_t) { return 3 + run.Normal(); })));
+    raises += CountRaises(Judge(detector, run.Next([&](uint32_t, uint64_t) {
+      return 3 + run.Normal();
+    })));
   }
   std::printf("target 500: %llu raises in 50000 frames\n",
               static_cast<unsigned long long>(raises));

@@ -49,7 +49,7 @@ TEST_F(RankMissingTest, FiresAfterThirtySecondsAndClearsOnReturn) {
   EXPECT_EQ(
       findings[0].evidence,
       "Rank 2 has sent no report in time for 3 steps (30.0 seconds), while "
-      "ranks of 4 went on.");
+      "3 ranks of 4 went on.");
   const auto cleared = Judge(detector_, MakeFrame(4, {0, 1, 2, 3}));
   ASSERT_EQ(cleared.size(), 1u);
   EXPECT_EQ(cleared[0].phase, Phase::kClear);

@@ -72,9 +72,10 @@ TEST_F(RunStalledTest, NeitherBeforeTheFirstFrameNorAfterTheEnd) {
   EXPECT_TRUE(Tick(100000).empty());
   Frame(1, 100001);
   for (uint32_t rank : {0, 1}) {
-    Take(detector_, frames::SourceDown{.rank = rank,
-                                       .incarnation = 1,
-                                       .reason = frames::DownReason::kDeparted});
+    Take(detector_,
+         frames::SourceDown{.rank = rank,
+                            .incarnation = 1,
+                            .reason = frames::DownReason::kDeparted});
   }
   Take(detector_, frames::RunEnded{});
   EXPECT_TRUE(Tick(200000).empty());
