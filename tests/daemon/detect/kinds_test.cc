@@ -24,7 +24,8 @@ std::string Flow(const std::string& text) {
 // One source of truth: what the command says is what the page says.
 TEST(KindsTest, DocumentationSaysTheSame) {
   std::ifstream file(MUSTER_SOURCE_DIR "/docs/alerts.md");
-  const std::string page = Flow(std::string{std::istreambuf_iterator<char>(file), {}});
+  const std::string page =
+      Flow(std::string{std::istreambuf_iterator<char>(file), {}});
   for (int i = 0; i < kKindCount; ++i) {
     const KindInfo& info = InfoOf(static_cast<Kind>(i));
     EXPECT_EQ(info.kind, static_cast<Kind>(i));
