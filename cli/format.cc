@@ -68,14 +68,13 @@ std::string StateOf(const v1::Run& run) {
   return absl::AsciiStrToLower(v1::RunState_Name(run.state()));
 }
 
-std::string AlertVerdict(const v1::Alert& alert, const Style& style) {
-  std::string line =
-      absl::StrCat(alert.run(), ": ", alert.kind(), ": ", WhoOf(alert));
-  if (!alert.subject().empty()) absl::StrAppend(&line, ", ", alert.subject());
-  absl::StrAppend(&line, ", since step ", alert.first_step());
-  if (alert.silent()) line += ", the mean loss does not show it";
-  absl::StrAppend(&line, ": ", alert.evidence());
-  return Coloured(Printable(line), Colour::kRed, style.colour);
+std::string StateOf(const v1::Alert& alert) {
+  return absl::AsciiStrToLower(v1::AlertState_Name(alert.state()));
+}
+
+std::string SeverityOf(const v1::Alert& alert) {
+  if (alert.severity() == v1::ALERT_SEVERITY_UNSPECIFIED) return "-";
+  return absl::AsciiStrToLower(v1::AlertSeverity_Name(alert.severity()));
 }
 
 std::string StepRanks(const v1::Step& step) {
@@ -168,6 +167,16 @@ std::string RunVerdict(const v1::Run& run, const Style& style) {
                     step.step());
   }
   return Coloured(Printable(line), colour, style.colour);
+}
+
+std::string AlertVerdict(const v1::Alert& alert, const Style& style) {
+  std::string line =
+      absl::StrCat(alert.run(), ": ", alert.kind(), ": ", WhoOf(alert));
+  if (!alert.subject().empty()) absl::StrAppend(&line, ", ", alert.subject());
+  absl::StrAppend(&line, ", since step ", alert.first_step());
+  if (alert.silent()) line += ", the mean loss does not show it";
+  absl::StrAppend(&line, ": ", alert.evidence());
+  return Coloured(Printable(line), Colour::kRed, style.colour);
 }
 
 std::string FormatStatus(const v1::ListRunsResponse& runs,
@@ -296,7 +305,9 @@ std::string FormatAlerts(const v1::ListAlertsResponse& alerts,
                          const Style& style) {
   uint64_t firing = 0;
   Table table;
+  table.AddColumn("ID", Align::kRight);
   table.AddColumn("STATE", Align::kLeft);
+  table.AddColumn("SEVERITY", Align::kLeft);
   table.AddColumn("RUN", Align::kLeft);
   table.AddColumn("KIND", Align::kLeft);
   table.AddColumn("SUBJECT", Align::kLeft);
@@ -306,7 +317,7 @@ std::string FormatAlerts(const v1::ListAlertsResponse& alerts,
   table.AddColumn("EVIDENCE", Align::kLeft);
   for (const v1::Alert& alert : alerts.alerts()) {
     if (alert.state() == v1::FIRING) ++firing;
-    table.AddRow({absl::AsciiStrToLower(v1::AlertState_Name(alert.state())),
+    table.AddRow({absl::StrCat(alert.id()), StateOf(alert), SeverityOf(alert),
                   alert.run(), alert.kind(), alert.subject(),
                   alert.ranks().empty() ? "-" : RankList(alert.ranks()),
                   StepsOf(alert), Age(alert.changed_unix_nanos(), style),

@@ -22,6 +22,9 @@ bool IsHealthy(const v1::Run& run);
 // One line: "run-7: 8 of 8 ranks agree at step 412", or what is wrong.
 std::string RunVerdict(const v1::Run& run, const Style& style);
 
+// One line: run, kind, ranks and evidence.
+std::string AlertVerdict(const v1::Alert& alert, const Style& style);
+
 // Each with a trailing newline. Status shows the alerts that fire, and how many
 // did before.
 std::string FormatStatus(const v1::ListRunsResponse& runs,

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "cli/explain.h"
 #include "cli/format.h"
 #include "cli/options.h"
 #include "cli/query_client.h"
@@ -123,7 +124,26 @@ int Steps(const Options& options, QueryClient& client) {
                             : FormatSteps(*run, *steps, TerminalStyle()));
 }
 
+int Explain(const Options& options, QueryClient& client) {
+  v1::ListAlertsRequest request;
+  request.set_run(options.run);
+  const auto alerts = client.ListAlerts(request);
+  if (!alerts.ok()) return Fail(alerts.status());
+  const auto alert = ChooseAlert(*alerts, *options.explain);
+  if (!alert.ok()) return Fail(alert.status());
+  v1::ListRanksRequest ranks_request;
+  ranks_request.set_run(alert->run());
+  const auto ranks = client.ListRanks(ranks_request);
+  if (!ranks.ok()) return Fail(ranks.status());
+  const auto steps = client.ListSteps(StepsAround(*alert));
+  if (!steps.ok()) return Fail(steps.status());
+  return Print(options.json ? FormatExplanationJson(*alert, *steps, *ranks)
+                            : FormatExplanation(*alert, *steps, *ranks,
+                                                TerminalStyle()));
+}
+
 int Alerts(const Options& options, QueryClient& client) {
+  if (options.explain) return Explain(options, client);
   v1::ListAlertsRequest request;
   request.set_run(options.run);
   request.set_firing_only(options.firing_only);

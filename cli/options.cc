@@ -43,9 +43,15 @@ void AddVerbs(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 4096))
       ->capture_default_str()
       ->type_name("COUNT");
-  add("alerts", "alerts of all runs or of one, firing ones first",
-      Verb::kAlerts)
-      ->add_flag("--firing", options.firing_only, "only those that fire");
+  CLI::App* alerts =
+      add("alerts", "alerts of all runs or of one, firing ones first",
+          Verb::kAlerts);
+  alerts->add_flag("--firing", options.firing_only, "only those that fire");
+  alerts
+      ->add_option("--explain", options.explain,
+                   "tell one alert in full, and what to look at first")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("ID");
   CLI::App* replay = app.add_subcommand(
       "replay",
       "judges the runs of a history again and prints each change of an alert");

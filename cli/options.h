@@ -27,6 +27,8 @@ struct Options {
   bool exit_code = false;
   // alerts: only those that fire.
   bool firing_only = false;
+  // alerts: tell this one in full.
+  std::optional<uint64_t> explain;
   // steps: from … to, both included, at most `limit` of the newest.
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;

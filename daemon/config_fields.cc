@@ -1,141 +1,15 @@
 #include "daemon/config_fields.h"
 
-#include <yaml-cpp/yaml.h>
-
-#include <charconv>
-#include <type_traits>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "daemon/config_detect_fields.h"
+#include "daemon/config_field_types.h"
 
 namespace muster {
 namespace {
-
-// Reaches one member of a configuration, const or not.
-#define MUSTER_MEMBER(member) \
-  [](auto& config) -> auto& { return config.member; }
-
-std::string Print(double value) {
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  return std::string(text, end);
-}
-
-std::string PrintDuration(absl::Duration value) {
-  // FormatDuration writes 0 without a unit.
-  if (value == absl::ZeroDuration()) return "0s";
-  return absl::FormatDuration(value);
-}
-
-std::string Quote(const std::string& text) {
-  YAML::Emitter emitter;
-  emitter << YAML::DoubleQuoted << text;
-  return emitter.c_str();
-}
-
-template <typename Member>
-ConfigField Number(std::string key, std::string help, Member member, double min,
-                   double max) {
-  ConfigField field{.key = std::move(key), .help = std::move(help)};
-  field.allowed = absl::StrCat("a number, ", Print(min), " … ", Print(max));
-  field.set = [member, min, max](const std::string& text, Config& config) {
-    double value = 0;
-    if (!absl::SimpleAtod(text, &value)) return false;
-    if (!(value >= min && value <= max)) return false;
-    member(config) = value;
-    return true;
-  };
-  field.print = [member](const Config& config) {
-    return Print(member(config));
-  };
-  return field;
-}
-
-template <typename Member>
-ConfigField Integer(std::string key, std::string help, Member member,
-                    int64_t min, int64_t max) {
-  ConfigField field{.key = std::move(key), .help = std::move(help)};
-  field.allowed = absl::StrCat("a whole number, ", min, " … ", max);
-  field.set = [member, min, max](const std::string& text, Config& config) {
-    int64_t value = 0;
-    if (!absl::SimpleAtoi(text, &value)) return false;
-    if (value < min || value > max) return false;
-    using Value = std::remove_reference_t<decltype(member(config))>;
-    member(config) = static_cast<Value>(value);
-    return true;
-  };
-  field.print = [member](const Config& config) {
-    return absl::StrCat(member(config));
-  };
-  return field;
-}
-
-template <typename Member>
-ConfigField Duration(std::string key, std::string help, Member member,
-                     absl::Duration min, absl::Duration max) {
-  ConfigField field{.key = std::move(key), .help = std::move(help)};
-  field.allowed = absl::StrCat(
-      "a duration with its unit, such as 500ms, 30s "
-      "or 2m, ",
-      PrintDuration(min), " … ", PrintDuration(max));
-  field.set = [member, min, max](const std::string& text, Config& config) {
-    absl::Duration value;
-    // "0" needs no unit for ParseDuration.
-    if (text == "0" || !absl::ParseDuration(text, &value)) return false;
-    if (value < min || value > max) return false;
-    member(config) = value;
-    return true;
-  };
-  field.print = [member](const Config& config) {
-    return PrintDuration(member(config));
-  };
-  return field;
-}
-
-template <typename Member>
-ConfigField Text(std::string key, std::string help, Member member,
-                 std::string allowed, bool (*good)(std::string_view)) {
-  ConfigField field{.key = std::move(key),
-                    .help = std::move(help),
-                    .allowed = std::move(allowed)};
-  field.set = [member, good](const std::string& text, Config& config) {
-    if (!good(text)) return false;
-    member(config) = text;
-    return true;
-  };
-  field.print = [member](const Config& config) {
-    return Quote(member(config));
-  };
-  return field;
-}
-
-template <typename Member, typename Value>
-ConfigField Choice(std::string key, std::string help, Member member,
-                   std::vector<std::pair<std::string, Value>> choices) {
-  ConfigField field{.key = std::move(key), .help = std::move(help)};
-  field.allowed = absl::StrCat(
-      "one of ",
-      absl::StrJoin(choices, ", ", [](std::string* out, const auto& choice) {
-        absl::StrAppend(out, choice.first);
-      }));
-  field.set = [member, choices](const std::string& text, Config& config) {
-    for (const auto& [name, value] : choices) {
-      if (name != text) continue;
-      member(config) = value;
-      return true;
-    }
-    return false;
-  };
-  field.print = [member, choices](const Config& config) {
-    for (const auto& [name, value] : choices) {
-      if (value == member(config)) return name;
-    }
-    return std::string();
-  };
-  return field;
-}
 
 bool IsHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
@@ -242,68 +116,15 @@ void AppendFrames(std::vector<ConfigField>& fields) {
       absl::Hours(24)));
 }
 
-void AppendRankOutlier(std::vector<ConfigField>& fields) {
-  fields.push_back(Number("detect.rank_outlier.target_frames",
-                          "Mean frames between false alarms, at least.",
-                          MUSTER_MEMBER(detect.rank_outlier.target_frames), 10,
-                          1e12));
-  fields.push_back(Number(
-      "detect.rank_outlier.margin",
-      "Shift that counts as healthy, in pooled robust standard deviations.",
-      MUSTER_MEMBER(detect.rank_outlier.margin), 0, 10));
-  fields.push_back(Number(
-      "detect.rank_outlier.loss_floor", "Least shift of the loss that counts.",
-      MUSTER_MEMBER(detect.rank_outlier.loss_floor), 0, 1e12));
-  fields.push_back(
-      Number("detect.rank_outlier.log_norm_floor",
-             "Least shift of the log of the squared gradient norm that counts.",
-             MUSTER_MEMBER(detect.rank_outlier.log_norm_floor), 0, 100));
-  fields.push_back(Number("detect.rank_outlier.cosine_floor",
-                          "Least shift of the gradient cosine that counts.",
-                          MUSTER_MEMBER(detect.rank_outlier.cosine_floor), 0,
-                          2));
-  fields.push_back(Integer("detect.rank_outlier.spread_frames",
-                           "Frames whose spread is pooled for the margin.",
-                           MUSTER_MEMBER(detect.rank_outlier.spread_frames), 8,
-                           65536));
-  fields.push_back(Integer("detect.rank_outlier.warmup_frames",
-                           "Frames of history before ranks are compared.",
-                           MUSTER_MEMBER(detect.rank_outlier.warmup_frames), 1,
-                           65536));
-  fields.push_back(
-      Integer("detect.rank_outlier.gross_after_frames",
-              "Frames of history before one gross value is enough.",
-              MUSTER_MEMBER(detect.rank_outlier.gross_after_frames), 1, 65536));
-  fields.push_back(Integer(
-      "detect.rank_outlier.resolve_after_frames",
-      "Resolved after so many frames without new evidence.",
-      MUSTER_MEMBER(detect.rank_outlier.resolve_after_frames), 1, 1048576));
-}
-
-void AppendDetect(std::vector<ConfigField>& fields) {
-  fields.push_back(Integer("detect.duplicate_frames",
-                           "Consecutive frames in which ranks look identical.",
-                           MUSTER_MEMBER(detect.duplicate_frames), 1, 1000));
-  fields.push_back(
-      Integer("detect.scaler_overflow_steps",
-              "Consecutive non-finite steps that are news under a loss scaler.",
-              MUSTER_MEMBER(detect.scaler_overflow_steps), 1, 1000000));
-  fields.push_back(
-      Duration("detect.rank_missing_after",
-               "A rank is missing when others went on for so long without it.",
-               MUSTER_MEMBER(detect.rank_missing_after), absl::Milliseconds(10),
-               absl::Hours(24)));
-  fields.push_back(
-      Duration("detect.world_size_after",
-               "Live sources may disagree on the world size for so long.",
-               MUSTER_MEMBER(detect.world_size_after), absl::Milliseconds(10),
-               absl::Hours(24)));
-}
-
 void AppendAlerts(std::vector<ConfigField>& fields) {
   fields.push_back(Integer("alerts.pending_steps",
                            "Steps with evidence before an alert fires.",
                            MUSTER_MEMBER(alerts.pending_steps), 1, 65536));
+  fields.push_back(
+      Integer("alerts.resolve_frames",
+              "Judged frames for which an alert stays when its evidence is "
+              "gone.",
+              MUSTER_MEMBER(alerts.resolve_frames), 0, 65536));
   fields.push_back(Integer("alerts.keep_resolved",
                            "Resolved alerts of a run kept for display.",
                            MUSTER_MEMBER(alerts.keep_resolved), 0, 1048576));
@@ -339,8 +160,6 @@ void AppendHistory(std::vector<ConfigField>& fields) {
               MUSTER_MEMBER(history.queue_bytes), 1 << 20, int64_t{1} << 36));
 }
 
-#undef MUSTER_MEMBER
-
 }  // namespace
 
 std::vector<ConfigField> ConfigFields() {
@@ -348,8 +167,7 @@ std::vector<ConfigField> ConfigFields() {
   AppendGeneral(fields);
   AppendLimits(fields);
   AppendFrames(fields);
-  AppendRankOutlier(fields);
-  AppendDetect(fields);
+  AppendDetectFields(fields);
   AppendAlerts(fields);
   AppendHistory(fields);
   return fields;

@@ -91,9 +91,9 @@ void Log(LogLevel level, const std::string& message) {
 }
 
 void LogAlert(const std::string& run, const alert::Alert& alert) {
-  const LogLevel level = alert.state == alert::State::kResolved
-                             ? LogLevel::kInfo
-                             : LogLevel::kWarning;
+  const bool quiet = alert.state == alert::State::kResolved ||
+                     alert.state == alert::State::kObserved;
+  const LogLevel level = quiet ? LogLevel::kInfo : LogLevel::kWarning;
   const std::string json = alert::LogLine(run, alert);
   if (g_format.load() == LogFormat::kText) {
     Write(level, absl::StrCat("alert ", json), "");

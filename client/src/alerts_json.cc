@@ -53,7 +53,10 @@ void AppendAlert(const Alert& alert, std::string* json) {
   AppendNumber(alert.expected, json);
   *json += ",\"evidence\":";
   AppendString(alert.evidence, json);
-  *json += alert.silent ? ",\"silent\":true}" : ",\"silent\":false}";
+  *json += alert.silent ? ",\"silent\":true" : ",\"silent\":false";
+  *json += ",\"severity\":";
+  AppendString(alert.severity, json);
+  *json += ",\"explained_by\":" + std::to_string(alert.explained_by) + "}";
 }
 
 }  // namespace

@@ -88,6 +88,20 @@ std::string Wrap(const std::vector<const Report*>& reports) {
   return message;
 }
 
+// Empty where the daemon is older, or newer, than the names known here.
+std::string SeverityName(muster_v1_AlertSeverity severity) {
+  switch (severity) {
+    case muster_v1_AlertSeverity_INFO:
+      return "info";
+    case muster_v1_AlertSeverity_WARNING:
+      return "warning";
+    case muster_v1_AlertSeverity_CRITICAL:
+      return "critical";
+    default:
+      return "";
+  }
+}
+
 std::vector<Alert> FromWire(const muster_v1_Alerts& message) {
   std::vector<Alert> alerts;
   alerts.reserve(message.alerts_count);
@@ -102,7 +116,9 @@ std::vector<Alert> FromWire(const muster_v1_Alerts& message) {
                       .value = alert.value,
                       .expected = alert.expected,
                       .evidence = std::string(Text(alert.evidence)),
-                      .silent = alert.silent});
+                      .silent = alert.silent,
+                      .severity = SeverityName(alert.severity),
+                      .explained_by = alert.explained_by});
   }
   return alerts;
 }

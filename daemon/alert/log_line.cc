@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kTextBytes = 1024;
 constexpr size_t kRanksListed = 64;
+constexpr size_t kFurtherListed = 4;
 
 // Length in bytes of the well-formed UTF-8 character at the start of `text`,
 // 0 if there is none (RFC 3629: no overlong forms, no surrogates).
@@ -82,14 +83,27 @@ std::string Ranks(const std::vector<uint32_t>& ranks) {
   return out + ']';
 }
 
+// What stands beside the leading piece of evidence.
+std::string FurtherSentences(const Alert& alert) {
+  std::string out;
+  size_t listed = 0;
+  for (const Evidence& piece : alert.evidence) {
+    if (!piece.standing || piece.subject == alert.finding.subject) continue;
+    if (listed++ == kFurtherListed) break;
+    absl::StrAppend(&out, out.empty() ? "" : ",", Quote(piece.sentence));
+  }
+  return absl::StrCat("[", out, "]");
+}
+
 }  // namespace
 
 std::string LogLine(const std::string& run, const Alert& alert) {
   const detect::Finding& finding = alert.finding;
   return absl::StrCat(
       "{\"run\":", Quote(run), ",\"id\":", alert.id, ",\"kind\":\"",
-      detect::KindName(finding.kind), "\",\"state\":\"", StateName(alert.state),
-      "\",\"subject\":", Quote(finding.subject),
+      detect::KindName(finding.kind), "\",\"severity\":\"",
+      detect::SeverityName(alert.severity), "\",\"state\":\"",
+      StateName(alert.state), "\",\"subject\":", Quote(finding.subject),
       ",\"ranks\":", Ranks(finding.ranks),
       ",\"rank_count\":", finding.ranks.size(),
       ",\"attempt\":", finding.attempt, ",\"first_step\":", finding.first_step,
@@ -97,7 +111,9 @@ std::string LogLine(const std::string& run, const Alert& alert) {
       ",\"value\":", Number(finding.value),
       ",\"expected\":", Number(finding.expected),
       ",\"silent\":", alert.silent ? "true" : "false",
-      ",\"evidence\":", Quote(finding.evidence), "}");
+      ",\"evidence\":", Quote(finding.evidence),
+      ",\"further\":", FurtherSentences(alert),
+      ",\"explained_by\":", alert.explained_by, "}");
 }
 
 }  // namespace muster::alert

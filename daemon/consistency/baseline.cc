@@ -65,6 +65,8 @@ void MeasureScalars(const Frame& frame, Measures& measures) {
     rank.nonfinite_count = report.nonfinite_count;
     rank.loss_nonfinite = report.loss && !std::isfinite(*report.loss);
     rank.step_duration_seconds = report.step_duration_seconds;
+    rank.arrival_delay_seconds = absl::ToDoubleSeconds(
+        std::max(absl::ZeroDuration(), report.arrival - frame.first_arrival));
     if (report.loss && !rank.loss_nonfinite) {
       rank.loss = report.loss;
       losses.push_back(*report.loss);

@@ -11,7 +11,7 @@
 
 namespace muster::consistency {
 
-// Sum of products in index order, over the shorter length.
+// Sum of products over the shorter length, in a fixed order.
 double Dot(const std::vector<double>& a, const std::vector<double>& b);
 
 // Elements observed by most of the reports with a gradient norm; the larger

@@ -40,6 +40,8 @@ struct RankMeasures {
   uint64_t nonfinite_count = 0;
   bool loss_nonfinite = false;
   std::optional<double> step_duration_seconds;
+  // Seconds between the frame's first report and this one, at the daemon; ≥ 0.
+  std::optional<double> arrival_delay_seconds;
 };
 
 // Two ranks, the lower one first.

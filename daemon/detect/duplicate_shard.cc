@@ -72,7 +72,7 @@ void DuplicateShard::OnFrame(const JudgedFrame& judged,
       ++i;
       continue;
     }
-    Clear(standing_[i], out);
+    Clear(standing_[i], Phase::kClear, out);
     standing_.erase(standing_.begin() + static_cast<ptrdiff_t>(i));
   }
 }
@@ -129,7 +129,7 @@ void DuplicateShard::Take(const std::vector<uint32_t>& group,
         continue;
       }
       first_step = std::min(first_step, standing_[i].first_step);
-      Clear(standing_[i], out);
+      Clear(standing_[i], Phase::kReplaced, out);
       standing_.erase(standing_.begin() + static_cast<ptrdiff_t>(i));
     }
     it = standing_.insert(standing_.end(), {group, first_step, frame_});
@@ -154,15 +154,17 @@ void DuplicateShard::OnEvent(const frames::Event& event,
                              std::vector<Finding>& out) {
   const auto* began = std::get_if<frames::AttemptBegan>(&event);
   if (began == nullptr || !began->world_size_changed) return;
-  for (const Standing& standing : standing_) Clear(standing, out);
+  for (const Standing& standing : standing_) {
+    Clear(standing, Phase::kReplaced, out);
+  }
   standing_.clear();
 }
 
-void DuplicateShard::Clear(const Standing& standing,
+void DuplicateShard::Clear(const Standing& standing, Phase phase,
                            std::vector<Finding>& out) const {
   Finding finding;
   finding.kind = Kind::kDuplicateShard;
-  finding.phase = Phase::kClear;
+  finding.phase = phase;
   finding.subject = "data";
   finding.ranks = standing.ranks;
   finding.attempt = attempt_;

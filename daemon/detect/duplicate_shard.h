@@ -43,7 +43,8 @@ class DuplicateShard : public Detector {
   std::vector<std::vector<uint32_t>> LastingGroups() const;
   void Take(const std::vector<uint32_t>& group, const frames::Frame& frame,
             std::vector<Finding>& out);
-  void Clear(const Standing& standing, std::vector<Finding>& out) const;
+  void Clear(const Standing& standing, Phase phase,
+             std::vector<Finding>& out) const;
 
   const uint64_t duplicate_frames_;
   std::deque<Labels> labels_;         // newest last, at most duplicate_frames_

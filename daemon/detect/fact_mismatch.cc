@@ -171,7 +171,8 @@ void FactMismatch::Settle(const frames::Frame& frame,
       AppendRaise(subject, it->second, *now, out);
       return;
     }
-    Clear(subject, it->second, out);
+    Clear(subject, it->second,
+          now == nullptr ? Phase::kClear : Phase::kReplaced, out);
     standing_.erase(it);
   }
   if (now == nullptr) return;
@@ -211,15 +212,15 @@ void FactMismatch::OnEvent(const frames::Event& event,
   } else if (const auto* began = std::get_if<frames::AttemptBegan>(&event)) {
     if (!began->world_size_changed) return;
     for (const auto& [subject, standing] : standing_) {
-      Clear(subject, standing, out);
+      Clear(subject, standing, Phase::kReplaced, out);
     }
     standing_.clear();
   }
 }
 
 void FactMismatch::Clear(const std::string& subject, const Standing& standing,
-                         std::vector<Finding>& out) const {
-  Finding finding = MakeFinding(subject, Phase::kClear);
+                         Phase phase, std::vector<Finding>& out) const {
+  Finding finding = MakeFinding(subject, phase);
   finding.ranks = standing.ranks;
   finding.attempt = attempt_;
   finding.first_step = standing.first_step;

@@ -53,7 +53,7 @@ class FactMismatch : public Detector {
               const Disagreement* now, std::vector<Finding>& out);
   void AppendRaise(const std::string& subject, const Standing& standing,
                    const Disagreement& now, std::vector<Finding>& out) const;
-  void Clear(const std::string& subject, const Standing& standing,
+  void Clear(const std::string& subject, const Standing& standing, Phase phase,
              std::vector<Finding>& out) const;
   Source& SourceOf(uint32_t rank);
 

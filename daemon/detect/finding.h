@@ -14,20 +14,26 @@ enum class Kind {
   kFactMismatch,
   kDuplicateShard,
   kRankOutlier,
+  kDispersionShift,
+  kDirectionShift,
   kRankMissing,
+  kRankLagging,
+  kRunStalled,
 };
-inline constexpr int kKindCount = 5;
+inline constexpr int kKindCount = 9;
 
 // "NonFinite", …
 const char* KindName(Kind kind);
 
 enum class Phase {
-  kRaise,  // there is evidence now; says it again while it lasts
-  kClear,  // the evidence is gone
+  kRaise,     // there is evidence now; says it again while it lasts
+  kClear,     // the evidence is gone
+  kReplaced,  // another finding of the detector takes its place
 };
 
-// An event's identity over time is (kind, subject, ranks): a detector that
-// raises again with the same three continues the same alert.
+// One piece of evidence. What befell the same ranks in the same kind is one
+// incident; `subject` tells its pieces apart. A detector that raises again with
+// the same kind, ranks and subject continues the same piece.
 struct Finding {
   Kind kind = Kind::kNonFinite;
   Phase phase = Phase::kRaise;
@@ -38,7 +44,7 @@ struct Finding {
   uint64_t last_step = 0;
   double value = 0;
   double expected = 0;
-  std::string evidence;  // one sentence with units; empty in kClear
+  std::string evidence;  // one sentence with units; only in kRaise
 };
 
 }  // namespace muster::detect

@@ -8,6 +8,8 @@ namespace {
 
 // A gradient of norm 0 must stay comparable: far below all others, yet finite.
 constexpr double kLeastSquare = 1e-300;
+// Clocks resolve no less.
+constexpr double kLeastSeconds = 1e-9;
 
 // What the metric's weights explain, if they explain anything.
 struct WeightModel {
@@ -63,6 +65,8 @@ const char* MetricSubject(Metric metric) {
       return "gradient_norm";
     case Metric::kDirection:
       return "direction";
+    case Metric::kStepTime:
+      return "step_time";
   }
   return "unknown";
 }
@@ -75,16 +79,29 @@ const char* MetricName(Metric metric) {
       return "gradient norm";
     case Metric::kDirection:
       return "gradient cosine to the others";
+    case Metric::kStepTime:
+      return "step time";
   }
   return "unknown";
 }
 
 std::optional<double> RawValue(Metric metric,
                                const consistency::RankMeasures& rank) {
-  const std::optional<double>& value = metric == Metric::kLoss ? rank.loss
-                                       : metric == Metric::kGradientNorm
-                                           ? rank.gradient_norm
-                                           : rank.gradient_cosine;
+  std::optional<double> value;
+  switch (metric) {
+    case Metric::kLoss:
+      value = rank.loss;
+      break;
+    case Metric::kGradientNorm:
+      value = rank.gradient_norm;
+      break;
+    case Metric::kDirection:
+      value = rank.gradient_cosine;
+      break;
+    case Metric::kStepTime:
+      value = rank.step_duration_seconds;
+      break;
+  }
   if (!value || !std::isfinite(*value)) return std::nullopt;
   return value;
 }
@@ -103,6 +120,8 @@ void ComparableValues(Metric metric, const consistency::Measures& measures,
     if (metric == Metric::kGradientNorm) {
       value = std::log(std::max(value * value, kLeastSquare));
       if (modelled) value -= std::log(signal + noise / *rank.weight);
+    } else if (metric == Metric::kStepTime) {
+      value = std::log(std::max(value, kLeastSeconds));
     } else if (metric == Metric::kDirection && modelled) {
       value *= std::sqrt((signal + noise / *rank.weight) /
                          (signal + noise / weights.mean));

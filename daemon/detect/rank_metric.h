@@ -12,13 +12,14 @@
 
 namespace muster::detect {
 
-enum class Metric { kLoss, kGradientNorm, kDirection };
-inline constexpr std::array<Metric, 3> kMetrics = {
-    Metric::kLoss, Metric::kGradientNorm, Metric::kDirection};
+enum class Metric { kLoss, kGradientNorm, kDirection, kStepTime };
+inline constexpr std::array<Metric, 4> kMetrics = {
+    Metric::kLoss, Metric::kGradientNorm, Metric::kDirection,
+    Metric::kStepTime};
 
-// "loss", "gradient_norm", "direction": a finding's subject.
+// "loss", "gradient_norm", "direction", "step_time": a finding's subject.
 const char* MetricSubject(Metric metric);
-// "loss", "gradient norm", "gradient cosine to the others": words.
+// "loss", "gradient norm", "gradient cosine to the others", "step time": words.
 const char* MetricName(Metric metric);
 
 // As reported; absent where the rank has none in this frame.
@@ -31,7 +32,8 @@ struct RankValue {
 };
 
 // Values of the ranks below `world_size` that have the metric, ascending by
-// rank: the loss ℓ_i, log n_i², and the rank's cosine c_i to the others.
+// rank: the loss ℓ_i, log n_i², the rank's cosine c_i to the others, and the
+// log of its step time.
 //
 // If those ranks state weights w_i that differ, what the weights explain is
 // taken out, scaled so that the units stay (w̄ is their mean, Ĝ² and tr Σ̂ the
@@ -41,7 +43,8 @@ struct RankValue {
 //   direction       (p_i − p̄) √(w_i/w̄)/p(w̄) with p(w) = √(Ĝ² + tr Σ̂/w) and
 //                   p_i = c_i p(w_i), the projection that has mean G and
 //                   a variance that falls with w_i
-// The last two stay plain while the averages are absent or not positive.
+// Norm and direction stay plain while the averages are absent or not positive;
+// step times are never changed.
 void ComparableValues(Metric metric, const consistency::Measures& measures,
                       uint32_t world_size, std::vector<RankValue>& values);
 

@@ -77,7 +77,7 @@ void RankMissing::Raise(uint32_t rank, const RankState& state,
   finding.expected = absl::ToDoubleSeconds(rank_missing_after_);
   finding.evidence = absl::StrFormat(
       "Rank %d has %s for %s (%.1f seconds), while %s of %d went on%s.", rank,
-      state.seen ? "sent no report" : "never reported: nothing",
+      state.seen ? "sent no report in time" : "never reported: nothing",
       Count(state.absent_frames, "step"), finding.value,
       Count(frame.reports.size(), "rank"), frame.world_size,
       state.disconnected ? "; its stream is down" : "");

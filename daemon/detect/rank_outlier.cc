@@ -36,8 +36,8 @@ Finding MakeFinding(const std::vector<uint32_t>& ranks, Metric metric,
 
 RankOutlier::RankOutlier(const RankOutlierOptions& options)
     : options_(options) {
-  for (double floor :
-       {options.loss_floor, options.log_norm_floor, options.cosine_floor}) {
+  for (double floor : {options.loss_floor, options.log_norm_floor,
+                       options.cosine_floor, options.log_step_time_floor}) {
     metrics_.push_back({SpreadHistory(options.spread_frames),
                         SpreadHistory(options.spread_frames), floor});
   }
@@ -47,8 +47,14 @@ void RankOutlier::OnFrame(const JudgedFrame& judged,
                           std::vector<Finding>& out) {
   const frames::Frame& frame = judged.frame;
   if (frame.world_size != world_size_) Reset(frame.world_size, out);
+  if (std::exchange(hosts_changed_, false)) {
+    hosts_.Rebuild(world_size_);
+    host_streams_.assign(hosts_.groups().size() * kMetrics.size() * kSides,
+                         RankOrderStream());
+  }
   if (frame.attempt != attempt_ && frame.step <= last_step_) {
     std::fill(streams_.begin(), streams_.end(), RankOrderStream());
+    std::fill(host_streams_.begin(), host_streams_.end(), RankOrderStream());
   }
   attempt_ = frame.attempt;
   last_step_ = frame.step;
@@ -64,9 +70,10 @@ void RankOutlier::OnFrame(const JudgedFrame& judged,
 
 void RankOutlier::OnEvent(const frames::Event& event,
                           std::vector<Finding>& out) {
-  const auto* began = std::get_if<frames::AttemptBegan>(&event);
-  if (began != nullptr && began->world_size_changed) {
-    Reset(began->world_size, out);
+  if (const auto* up = std::get_if<frames::SourceUp>(&event)) {
+    hosts_changed_ |= hosts_.Place(up->info.rank, up->info.host);
+  } else if (const auto* began = std::get_if<frames::AttemptBegan>(&event)) {
+    if (began->world_size_changed) Reset(began->world_size, out);
   }
 }
 
@@ -84,7 +91,9 @@ void RankOutlier::JudgeOrders(Metric metric,
   state.margin = std::max(options_.margin * state.scale, state.floor);
   if (state.history >= static_cast<uint64_t>(options_.warmup_frames)) {
     bets_.Prepare(reference_.size() + 1);
+    host_bets_.assign(hosts_.groups().size(), HostBets());
     for (const RankValue& value : values_) Bet(metric, value);
+    BetOnHosts(metric);
   }
   if (reference_.size() >= 2) state.spread.Push(RobustSpread(reference_));
 }
@@ -112,13 +121,43 @@ void RankOutlier::Bet(Metric metric, const RankValue& value) {
   recent.above = recent.above << 1 | (difference > 0 ? 1 : 0);
   recent.below = recent.below << 1 | (difference < 0 ? 1 : 0);
 
+  const double deviation = DeviationOf(difference, state.scale);
+  const size_t host = hosts_.GroupOf(value.rank);
+  // A rank that is known to be off would drag its host with it.
+  const bool for_host =
+      host != HostGroups::kNone && (included || HostIsBlamed(host));
+  if (for_host) {
+    host_bets_[host].deviations += deviation;
+    ++host_bets_[host].ranks;
+  }
   for (Side side : {kUpper, kLower}) {
     RankOrderStream& stream = Stream(value.rank, metric, side);
-    stream.Add(bets_.BetsOn(side == kUpper ? orders.upper : orders.lower),
-               last_step_, DeviationOf(difference, state.scale));
+    const Bets bets =
+        bets_.BetsOn(side == kUpper ? orders.upper : orders.lower);
+    stream.Add(bets, last_step_, deviation);
     if (stream.statistic() >= threshold_) {
-      crossings_.push_back(
-          {value.rank, metric, side, count == 2, stream.statistic()});
+      crossings_.push_back({value.rank, HostGroups::kNone, metric, side,
+                            count == 2, stream.statistic()});
+    }
+    if (!for_host) continue;
+    Bets& sums = host_bets_[host].sums[side];
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += bets[i];
+  }
+}
+
+void RankOutlier::BetOnHosts(Metric metric) {
+  for (size_t host = 0; host < host_bets_.size(); ++host) {
+    HostBets& bets = host_bets_[host];
+    if (bets.ranks < 2) continue;
+    for (Side side : {kUpper, kLower}) {
+      Bets& means = bets.sums[side];
+      for (double& mean : means) mean /= bets.ranks;
+      RankOrderStream& stream = HostStream(host, metric, side);
+      stream.Add(means, last_step_, bets.deviations / bets.ranks);
+      if (stream.statistic() >= threshold_) {
+        crossings_.push_back({hosts_.groups()[host].ranks.front(), host, metric,
+                              side, AgainstOneHost(host), stream.statistic()});
+      }
     }
   }
 }
@@ -127,11 +166,14 @@ void RankOutlier::TakeCrossings(const consistency::Measures& measures,
                                 std::vector<Finding>& out) {
   const Crossing* leading = nullptr;
   for (const Crossing& crossing : crossings_) {
-    RankOrderStream& stream =
-        Stream(crossing.rank, crossing.metric, crossing.side);
+    RankOrderStream& stream = StreamOf(crossing);
     // The gross rule may have named a rank since, which restarts the others.
     if (stream.statistic() < threshold_) continue;
-    if (excluded_[crossing.rank]) {
+    const bool covered = IsCovered(crossing.rank);
+    if (!crossing.of_host() && covered &&
+        (excluded_[crossing.rank] || !crossing.against_one)) {
+      stream.Restart();  // its host, or its pair of hosts, speaks for it
+    } else if (excluded_[crossing.rank] && (!crossing.of_host() || covered)) {
       RaiseCrossing(crossing, measures, out);
       stream.Restart();
     } else if (leading == nullptr || crossing.statistic > leading->statistic) {
@@ -139,13 +181,13 @@ void RankOutlier::TakeCrossings(const consistency::Measures& measures,
     }
   }
   if (leading == nullptr) return;
+  const Crossing lead = *leading;
   for (const Crossing& crossing : crossings_) {
-    RankOrderStream& stream =
-        Stream(crossing.rank, crossing.metric, crossing.side);
+    RankOrderStream& stream = StreamOf(crossing);
     if (stream.statistic() < threshold_) continue;
-    const bool named =
-        &crossing == leading ||
-        (crossing.rank == leading->rank && !leading->against_one);
+    const bool named = &crossing == leading ||
+                       (crossing.rank == lead.rank &&
+                        crossing.host == lead.host && !lead.against_one);
     if (named) RaiseCrossing(crossing, measures, out);
     stream.Restart();
   }
@@ -154,6 +196,10 @@ void RankOutlier::TakeCrossings(const consistency::Measures& measures,
 void RankOutlier::RaiseCrossing(const Crossing& crossing,
                                 const consistency::Measures& measures,
                                 std::vector<Finding>& out) {
+  if (crossing.of_host()) {
+    RaiseHost(crossing, measures, out);
+    return;
+  }
   const RankOrderStream& stream =
       Stream(crossing.rank, crossing.metric, crossing.side);
   const MetricState& state = metrics_[static_cast<size_t>(crossing.metric)];
@@ -200,13 +246,14 @@ void RankOutlier::RaiseCrossing(const Crossing& crossing,
           ? "; healthy ranks take turns, but with only two to compare this "
             "cannot be attributed to one of them"
           : "; healthy ranks take turns");
-  Raise(std::move(finding), crossing.metric, out);
+  const bool blamed = finding.ranks.size() == 1;
+  Raise(std::move(finding), crossing.metric, blamed, out);
 }
 
 void RankOutlier::JudgeGross(Metric metric,
                              const consistency::Measures& measures,
                              std::vector<Finding>& out) {
-  if (metric == Metric::kDirection) return;
+  if (metric == Metric::kDirection || metric == Metric::kStepTime) return;
   MetricState& state = metrics_[static_cast<size_t>(metric)];
   double scale = state.scale;
   uint64_t history = state.history;
@@ -242,7 +289,9 @@ void RankOutlier::JudgeGross(Metric metric,
     findings.push_back(std::move(finding));
   }
   if (2 * gross_.size() < values_.size()) {
-    for (Finding& finding : findings) Raise(std::move(finding), metric, out);
+    for (Finding& finding : findings) {
+      Raise(std::move(finding), metric, true, out);
+    }
     return;
   }
   Finding split = std::move(findings.front());
@@ -253,10 +302,10 @@ void RankOutlier::JudgeGross(Metric metric,
   split.evidence += absl::StrFormat(
       "; %s are as far apart, so that it cannot be attributed to one of them.",
       RankList(split.ranks));
-  Raise(std::move(split), metric, out);
+  Raise(std::move(split), metric, false, out);
 }
 
-void RankOutlier::Raise(Finding finding, Metric metric,
+void RankOutlier::Raise(Finding finding, Metric metric, bool blamed,
                         std::vector<Finding>& out) {
   const auto it =
       std::find_if(standing_.begin(), standing_.end(), [&](const auto& each) {
@@ -267,9 +316,10 @@ void RankOutlier::Raise(Finding finding, Metric metric,
     it->evidence_frame = frame_;
     finding.first_step = it->first_step;
   } else {
-    standing_.push_back({finding.ranks, metric, finding.first_step, frame_});
-    if (finding.ranks.size() == 1 && !excluded_[finding.ranks[0]]) {
-      excluded_[finding.ranks[0]] = 1;
+    standing_.push_back(
+        {finding.ranks, metric, finding.first_step, frame_, blamed});
+    if (blamed && !excluded_[finding.ranks[0]]) {
+      Exclude();
       RestartStreamsOfOthers();
     }
   }
@@ -288,21 +338,24 @@ void RankOutlier::ResolveQuiet(std::vector<Finding>& out) {
     }
     const Standing quiet = std::move(standing_[i]);
     standing_.erase(standing_.begin() + static_cast<ptrdiff_t>(i));
-    Clear(quiet, out);
-    const bool still_named = std::any_of(
-        standing_.begin(), standing_.end(),
-        [&](const Standing& each) { return each.ranks == quiet.ranks; });
-    if (quiet.ranks.size() == 1 && !still_named) {
-      excluded_[quiet.ranks[0]] = 0;
-      readmitted = true;
-    }
+    Clear(quiet, Phase::kClear, out);
+    Exclude();
+    readmitted |= quiet.blamed && !excluded_[quiet.ranks[0]];
   }
   if (readmitted) RestartStreamsOfOthers();
 }
 
-void RankOutlier::Clear(const Standing& standing,
+void RankOutlier::Exclude() {
+  std::fill(excluded_.begin(), excluded_.end(), 0);
+  for (const Standing& standing : standing_) {
+    if (!standing.blamed) continue;
+    for (uint32_t rank : standing.ranks) excluded_[rank] = 1;
+  }
+}
+
+void RankOutlier::Clear(const Standing& standing, Phase phase,
                         std::vector<Finding>& out) const {
-  Finding finding = MakeFinding(standing.ranks, standing.metric, Phase::kClear);
+  Finding finding = MakeFinding(standing.ranks, standing.metric, phase);
   finding.attempt = attempt_;
   finding.first_step = standing.first_step;
   finding.last_step = last_step_;
@@ -315,7 +368,27 @@ RankOrderStream& RankOutlier::Stream(uint32_t rank, Metric metric, Side side) {
                   side];
 }
 
+RankOrderStream& RankOutlier::HostStream(size_t host, Metric metric,
+                                         Side side) {
+  return host_streams_[(host * kMetrics.size() + static_cast<size_t>(metric)) *
+                           kSides +
+                       side];
+}
+
+RankOrderStream& RankOutlier::StreamOf(const Crossing& crossing) {
+  return crossing.of_host()
+             ? HostStream(crossing.host, crossing.metric, crossing.side)
+             : Stream(crossing.rank, crossing.metric, crossing.side);
+}
+
 void RankOutlier::RestartStreamsOfOthers() {
+  for (size_t host = 0; host < hosts_.groups().size(); ++host) {
+    if (HostIsBlamed(host)) continue;
+    for (Metric metric : kMetrics) {
+      HostStream(host, metric, kUpper).Restart();
+      HostStream(host, metric, kLower).Restart();
+    }
+  }
   for (uint32_t rank = 0; rank < world_size_; ++rank) {
     if (excluded_[rank]) continue;
     for (Metric metric : kMetrics) {
@@ -326,11 +399,16 @@ void RankOutlier::RestartStreamsOfOthers() {
 }
 
 void RankOutlier::Reset(uint32_t world_size, std::vector<Finding>& out) {
-  for (const Standing& standing : standing_) Clear(standing, out);
+  for (const Standing& standing : standing_) {
+    Clear(standing, Phase::kReplaced, out);
+  }
   standing_.clear();
   world_size_ = world_size;
-  threshold_ = options_.target_frames * kSides *
-               static_cast<double>(world_size * kMetrics.size());
+  hosts_changed_ = true;
+  // Ranks, and hosts of two ranks or more.
+  const double streams = kSides * 1.5 * static_cast<double>(world_size) *
+                         static_cast<double>(kMetrics.size());
+  threshold_ = options_.target_frames * streams;
   streams_.assign(world_size * kMetrics.size() * kSides, RankOrderStream());
   recent_.assign(world_size * kMetrics.size(), Recent());
   excluded_.assign(world_size, 0);

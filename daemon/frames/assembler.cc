@@ -273,6 +273,7 @@ Admission FrameAssembler::Add(uint64_t incarnation, Report report,
   const bool joins = !again && state_->JoinAttempt(rank, step, now);
   const bool kept = joins && state_->window.IsOpen(step);
   if (kept) {
+    report.arrival = now;
     report.facts = source.facts;
     report.facts_bytes =
         std::exchange(rank.facts_kept, true) ? 0 : BytesOf(*report.facts);

@@ -73,6 +73,7 @@ struct Report {
   uint64_t nonfinite_count = 0;
   uint64_t elements_observed = 0;
   int64_t wall_time_unix_nanos = 0;  // the rank's clock: display only
+  Instant arrival;                   // at the daemon; set by the assembler
   std::optional<double> step_duration_seconds;
   std::optional<double> learning_rate;
   std::optional<uint64_t> replica_fingerprint;

@@ -51,7 +51,11 @@ void PutAlerts(const alert::AlertBook::Saved& alerts, ByteWriter& bytes) {
   bytes.Integer(alerts.alive.size());
   for (size_t i = 0; i < alerts.alive.size(); ++i) {
     bytes.Text(EncodeAlert(alerts.alive[i]));
-    bytes.Signed(alerts.raised_steps[i]);
+    const alert::AlertBook::Life& life = alerts.lives[i];
+    bytes.Signed(life.raised_steps);
+    bytes.Integer(life.attempt);
+    bytes.Integer(life.step);
+    bytes.Signed(life.quiet_frames);
   }
   // By name: kinds may come and go.
   bytes.Integer(alerts.fired_total.size());
@@ -72,7 +76,11 @@ void GetAlerts(ByteReader& bytes, alert::AlertBook::Saved& alerts) {
       return;
     }
     alerts.alive.push_back(*std::move(alert));
-    alerts.raised_steps.push_back(static_cast<int>(bytes.Signed()));
+    alert::AlertBook::Life& life = alerts.lives.emplace_back();
+    life.raised_steps = static_cast<int>(bytes.Signed());
+    life.attempt = static_cast<uint32_t>(bytes.Integer());
+    life.step = bytes.Integer();
+    life.quiet_frames = static_cast<int>(bytes.Signed());
   }
   const uint64_t kinds = bytes.Count();
   for (uint64_t i = 0; i < kinds && bytes.ok(); ++i) {

@@ -166,6 +166,7 @@ std::string EncodeAlert(const alert::Alert& alert) {
   ByteWriter bytes;
   bytes.Integer(alert.id);
   bytes.Integer(static_cast<uint64_t>(alert.state));
+  bytes.Integer(static_cast<uint64_t>(alert.severity));
   bytes.Text(detect::KindName(finding.kind));
   bytes.Text(finding.subject);
   bytes.Integer(finding.ranks.size());
@@ -176,6 +177,18 @@ std::string EncodeAlert(const alert::Alert& alert) {
   bytes.Double(finding.value);
   bytes.Double(finding.expected);
   bytes.Text(finding.evidence);
+  bytes.Integer(alert.evidence.size());
+  for (const alert::Evidence& piece : alert.evidence) {
+    bytes.Text(piece.subject);
+    bytes.Double(piece.value);
+    bytes.Double(piece.expected);
+    bytes.Integer(piece.first_step);
+    bytes.Integer(piece.last_step);
+    bytes.Text(piece.sentence);
+    bytes.Integer(piece.standing);
+  }
+  bytes.Integer(alert.evidence_omitted);
+  bytes.Integer(alert.explained_by);
   bytes.Integer(alert.silent);
   bytes.Time(alert.changed);
   bytes.Time(alert.fired);
@@ -188,6 +201,7 @@ absl::StatusOr<alert::Alert> DecodeAlert(std::string_view encoded) {
   detect::Finding& finding = alert.finding;
   alert.id = bytes.Integer();
   alert.state = GetEnum(bytes, alert::State::kResolved);
+  alert.severity = GetEnum(bytes, detect::Severity::kCritical);
   const std::string_view kind = bytes.Text();
   int number = 0;
   while (number < detect::kKindCount &&
@@ -205,6 +219,19 @@ absl::StatusOr<alert::Alert> DecodeAlert(std::string_view encoded) {
   finding.value = bytes.Double();
   finding.expected = bytes.Double();
   finding.evidence = bytes.Text();
+  const uint64_t pieces = bytes.Count();
+  for (uint64_t i = 0; i < pieces && bytes.ok(); ++i) {
+    alert::Evidence& piece = alert.evidence.emplace_back();
+    piece.subject = bytes.Text();
+    piece.value = bytes.Double();
+    piece.expected = bytes.Double();
+    piece.first_step = bytes.Integer();
+    piece.last_step = bytes.Integer();
+    piece.sentence = bytes.Text();
+    piece.standing = bytes.Integer() != 0;
+  }
+  alert.evidence_omitted = bytes.Integer();
+  alert.explained_by = bytes.Integer();
   alert.silent = bytes.Integer() != 0;
   alert.changed = bytes.Time();
   alert.fired = bytes.Time();

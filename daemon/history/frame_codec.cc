@@ -57,6 +57,7 @@ enum Id : uint8_t {
   kMeasuredNonfinite = 70,
   kMeasuredLossNonfinite = 71,
   kMeasuredStepSeconds = 72,
+  kMeasuredArrivalDelay = 73,
 };
 
 // A column of all elements of `from`, one by one.
@@ -226,6 +227,7 @@ void EncodeMeasures(const Judged& judged, ColumnWriter& more) {
   put_whole(kMeasuredLossNonfinite,
             [](Rank r) { return uint64_t{r.loss_nonfinite}; });
   put(kMeasuredStepSeconds, [](Rank r) { return r.step_duration_seconds; });
+  put(kMeasuredArrivalDelay, [](Rank r) { return r.arrival_delay_seconds; });
 }
 
 // False if it is not for as many ranks. Each rank has a byte at least of the
@@ -272,6 +274,9 @@ bool DecodeRanks(const ColumnReader& more, size_t size,
   });
   get(kMeasuredStepSeconds, [&](Rank r, size_t i) {
     r.step_duration_seconds = more.Double(kMeasuredStepSeconds, i);
+  });
+  get(kMeasuredArrivalDelay, [&](Rank r, size_t i) {
+    r.arrival_delay_seconds = more.Double(kMeasuredArrivalDelay, i);
   });
   return good;
 }

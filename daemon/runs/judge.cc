@@ -9,8 +9,9 @@ namespace muster::runs {
 Judge::Judge(const detect::DetectOptions& detect,
              const alert::AlertOptions& alert)
     : alert_options_(alert),
+      kinds_(detect.kinds),
       detectors_(detect::MakeDetectors(detect)),
-      alerts_(std::in_place, alert) {}
+      alerts_(std::in_place, alert, detect.kinds) {}
 
 std::shared_ptr<const consistency::Measures> Judge::TakeFrame(
     const frames::Frame& frame, absl::Time wall,
@@ -30,6 +31,7 @@ void Judge::TakeMeasured(const frames::Frame& frame,
   }
   TakeFindings(wall, changes);
   if (!orphans_.empty()) ResolveOrphans(frame, wall, changes);
+  if (!muted_) alerts_->EndFrame(wall, changes);
 }
 
 void Judge::TakeEvent(const frames::Event& event, absl::Time wall,
@@ -65,11 +67,15 @@ void Judge::TakeEntry(const history::Entry& entry,
 
 void Judge::Resume(alert::AlertBook::Saved alerts) {
   for (const alert::Alert& alert : alerts.alive) {
-    EventKey key = KeyOf(alert.finding);
-    if (raised_.count(key) == 0) orphans_.insert(std::move(key));
+    for (const alert::Evidence& piece : alert.evidence) {
+      EventKey key{alert.finding.kind, piece.subject, alert.finding.ranks};
+      if (piece.standing && raised_.count(key) == 0) {
+        orphans_.insert(std::move(key));
+      }
+    }
   }
   raised_.clear();
-  alerts_.emplace(alert_options_, std::move(alerts));
+  alerts_.emplace(alert_options_, kinds_, std::move(alerts));
   frames_since_resume_ = 0;
   muted_ = false;
 }

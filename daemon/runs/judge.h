@@ -70,6 +70,7 @@ class Judge {
                       std::vector<alert::Alert>& changes);
 
   const alert::AlertOptions alert_options_;
+  const detect::KindSettings kinds_;
   std::vector<std::unique_ptr<detect::Detector>> detectors_;
   consistency::Baseline baseline_;
   detect::LossBand loss_band_;

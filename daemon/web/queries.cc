@@ -118,7 +118,7 @@ absl::StatusOr<v1::ListAlertsResponse> ListAlerts(
     for (const alert::Alert& alert : run->alerts) {
       const bool firing = alert.state == alert::State::kFiring;
       if (request.firing_only() && !firing) continue;
-      alerts.push_back(wire::ToProto(run->run, alert));
+      alerts.push_back(wire::ToFullProto(run->run, alert));
     }
   }
   std::stable_sort(alerts.begin(), alerts.end(),

@@ -1,6 +1,21 @@
 #include "daemon/wire/alert_proto.h"
 
 namespace muster::wire {
+namespace {
+
+v1::AlertSeverity SeverityOf(detect::Severity severity) {
+  switch (severity) {
+    case detect::Severity::kInfo:
+      return v1::INFO;
+    case detect::Severity::kWarning:
+      return v1::WARNING;
+    case detect::Severity::kCritical:
+      return v1::CRITICAL;
+  }
+  return v1::ALERT_SEVERITY_UNSPECIFIED;
+}
+
+}  // namespace
 
 v1::Alert ToProto(const std::string& run, const alert::Alert& alert) {
   const detect::Finding& finding = alert.finding;
@@ -14,6 +29,9 @@ v1::Alert ToProto(const std::string& run, const alert::Alert& alert) {
       break;
     case alert::State::kFiring:
       proto.set_state(v1::FIRING);
+      break;
+    case alert::State::kObserved:
+      proto.set_state(v1::OBSERVED);
       break;
     case alert::State::kResolved:
       proto.set_state(v1::RESOLVED);
@@ -32,6 +50,25 @@ v1::Alert ToProto(const std::string& run, const alert::Alert& alert) {
   if (alert.fired != absl::InfinitePast()) {
     proto.set_fired_unix_nanos(absl::ToUnixNanos(alert.fired));
   }
+  proto.set_severity(SeverityOf(alert.severity));
+  proto.set_explained_by(alert.explained_by);
+  return proto;
+}
+
+v1::Alert ToFullProto(const std::string& run, const alert::Alert& alert) {
+  v1::Alert proto = ToProto(run, alert);
+  for (const alert::Evidence& piece : alert.evidence) {
+    v1::AlertEvidence& shown = *proto.add_pieces();
+    shown.set_subject(piece.subject);
+    shown.set_value(piece.value);
+    shown.set_expected(piece.expected);
+    shown.set_first_step(piece.first_step);
+    shown.set_last_step(piece.last_step);
+    shown.set_sentence(piece.sentence);
+    shown.set_standing(piece.standing);
+  }
+  proto.set_pieces_omitted(alert.evidence_omitted);
+  proto.set_first_check(detect::InfoOf(alert.finding.kind).first_check);
   return proto;
 }
 

@@ -9,7 +9,12 @@
 
 namespace muster::wire {
 
+// As ranks see it: without the pieces of evidence and without what to look at
+// first.
 v1::Alert ToProto(const std::string& run, const alert::Alert& alert);
+
+// As people see it: with everything.
+v1::Alert ToFullProto(const std::string& run, const alert::Alert& alert);
 
 }  // namespace muster::wire
 

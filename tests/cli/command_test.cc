@@ -23,6 +23,7 @@ namespace muster::cli {
 namespace {
 
 using muster::testing::HandBuiltRun;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -90,6 +91,11 @@ TEST_F(CommandTest, EachVerbAnswersOnStandardOutput) {
   EXPECT_THAT(Run("ranks").out, HasSubstr("node-1"));
   EXPECT_THAT(Run("steps --limit 1").out, HasSubstr("412"));
   EXPECT_THAT(Run("alerts").out, StartsWith("1 alert fires"));
+  EXPECT_THAT(Run("alerts --explain 1").out, HasSubstr("Look at first\n"));
+  EXPECT_THAT(Run("--json alerts --explain 1").out,
+              AllOf(StartsWith("{\"alert\":"), HasSubstr("\"steps\": ["),
+                    HasSubstr("\"ranks\": [")));
+  EXPECT_EQ(Run("alerts --explain 9").code, 2);
   for (const char* verb : {"status", "runs", "ranks", "steps", "alerts"}) {
     const Outcome outcome = Run(verb + std::string(" r --json"));
     EXPECT_EQ(outcome.code, 0) << outcome.err;

@@ -54,6 +54,7 @@ v1::ListAlertsResponse OneAlert() {
   alert.set_kind("RankOutlier");
   alert.set_run("run-7");
   alert.set_state(v1::FIRING);
+  alert.set_severity(v1::WARNING);
   alert.set_subject("loss");
   for (const uint32_t rank : {0, 1, 2, 5}) alert.add_ranks(rank);
   alert.set_first_step(400);
@@ -184,9 +185,10 @@ TEST(FormatTest, AlertsSayHowManyFire) {
   EXPECT_EQ(FormatAlerts(alerts, kPlain),
             "1 alert fires\n"
             "\n"
-            "STATE   RUN    KIND         SUBJECT  RANKS  STEPS      AGE  "
-            "EVIDENCE\n"
-            "firing  run-7  RankOutlier  loss     0-2,5  400-412  3m20s  "
+            "ID  STATE   SEVERITY  RUN    KIND         SUBJECT  RANKS  "
+            "STEPS      AGE  EVIDENCE\n"
+            " 1  firing  warning   run-7  RankOutlier  loss     0-2,5  "
+            "400-412  3m20s  "
             "Their losses are above the others'.\n");
   alerts.mutable_alerts(0)->set_state(v1::RESOLVED);
   EXPECT_THAT(FormatAlerts(alerts, kPlain), StartsWith("no alert fires\n\n"));

@@ -28,6 +28,12 @@ std::string ErrorOf(std::vector<const char*> arguments) {
   return std::string(Parse(std::move(arguments)).status().message());
 }
 
+TEST(OptionsTest, ExplainsOneAlert) {
+  EXPECT_EQ(Parse({"alerts", "run-7", "--explain", "12"})->explain, 12u);
+  EXPECT_FALSE(Parse({"alerts"})->explain.has_value());
+  EXPECT_THAT(ErrorOf({"alerts", "--explain", "-1"}), HasSubstr("--explain"));
+}
+
 TEST(OptionsTest, AddressComesFromFlagThenEnvironmentThenDefault) {
   EXPECT_EQ(Parse({"status"})->address, "127.0.0.1:7600");
   EXPECT_EQ(Parse({"status"}, {{"MUSTER_ADDRESS", ""}})->address,

@@ -21,12 +21,14 @@ TEST(AlertsJsonTest, WritesAllFields) {
                        .value = 2.5,
                        .expected = -0.125,
                        .evidence = "rank 3",
-                       .silent = true};
+                       .silent = true,
+                       .severity = "warning",
+                       .explained_by = 2};
   EXPECT_EQ(AlertsToJson({alert}),
             R"([{"id":18446744073709551615,"kind":"RankOutlier",)"
             R"("subject":"loss","ranks":[3,5],"first_step":10,"last_step":20,)"
             R"("value":2.5,"expected":-0.125,"evidence":"rank 3",)"
-            R"("silent":true}])");
+            R"("silent":true,"severity":"warning","explained_by":2}])");
 }
 
 TEST(AlertsJsonTest, EscapesText) {

@@ -122,6 +122,8 @@ struct Alert {
   double expected = 0;
   std::string evidence;
   bool silent = false;
+  std::string severity;       // "info", "warning", "critical"; empty: not told
+  uint64_t explained_by = 0;  // id of the alert that may explain this; 0: none
 };
 
 // One rank's connection to the daemon. Thread-safe; Observe and EndStep are

@@ -36,6 +36,8 @@ class Alert:
     expected: float
     evidence: str  # one sentence
     silent: bool  # the global mean loss looks as ever
+    severity: str = ""  # "info", "warning", "critical"; empty: not told
+    explained_by: int = 0  # id of the alert that may explain this; 0: none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -400,6 +402,8 @@ def _alert(entry: Mapping[str, Any]) -> Alert:
         expected=_number(entry.get("expected")),
         evidence=entry.get("evidence", ""),
         silent=bool(entry.get("silent", False)),
+        severity=entry.get("severity", ""),
+        explained_by=int(entry.get("explained_by", 0)),
     )
 
 

@@ -43,7 +43,8 @@ class AlertBookTest : public ::testing::Test {
     new (&book_) AlertBook(options);
   }
 
-  AlertBook book_{AlertOptions{}};
+  // Most tests are about what comes before patience.
+  AlertBook book_{AlertOptions{.resolve_frames = 0}};
 };
 
 TEST_F(AlertBookTest, FiresAtOnceByDefault) {
@@ -70,20 +71,165 @@ TEST_F(AlertBookTest, FurtherRaisesContinueTheSameAlert) {
   EXPECT_EQ(alert.changed, At(105));
 }
 
-TEST_F(AlertBookTest, KindSubjectAndRanksTellAlertsApart) {
+TEST_F(AlertBookTest, KindAndRanksTellIncidentsApart) {
   Raise(5);
   std::vector<Alert> changes;
   detect::Finding other = MakeFinding(detect::Phase::kRaise, 5);
-  other.subject = "direction";
-  book_.Take(other, true, At(0), changes);
-  other = MakeFinding(detect::Phase::kRaise, 5);
   other.kind = detect::Kind::kNonFinite;
   book_.Take(other, true, At(0), changes);
   other = MakeFinding(detect::Phase::kRaise, 5, 4);
   book_.Take(other, true, At(0), changes);
-  EXPECT_EQ(changes.size(), 3u);
-  ASSERT_EQ(book_.alive().size(), 4u);
-  EXPECT_EQ(book_.alive()[3].id, 4u);
+  EXPECT_EQ(changes.size(), 2u);
+  ASSERT_EQ(book_.alive().size(), 3u);
+  EXPECT_EQ(book_.alive()[2].id, 3u);
+}
+
+TEST_F(AlertBookTest, SubjectsArePiecesOfOneIncident) {
+  Raise(5);
+  std::vector<Alert> changes;
+  detect::Finding norm = MakeFinding(detect::Phase::kRaise, 7);
+  norm.subject = "gradient_norm";
+  norm.first_step = 3;  // its onset was earlier
+  norm.value = 9;
+  norm.evidence = "norm at 7";
+  book_.Take(norm, true, At(0), changes);
+  EXPECT_TRUE(changes.empty());
+  ASSERT_EQ(book_.alive().size(), 1u);
+  const Alert& alert = book_.alive()[0];
+  EXPECT_EQ(alert.finding.first_step, 3u);
+  EXPECT_EQ(alert.finding.last_step, 7u);
+  EXPECT_EQ(alert.finding.subject, "loss");
+  EXPECT_EQ(alert.finding.evidence, "at 5");
+  ASSERT_EQ(alert.evidence.size(), 2u);
+  EXPECT_EQ(alert.evidence[0].last_step, 5u);
+  EXPECT_EQ(alert.evidence[1].subject, "gradient_norm");
+  EXPECT_EQ(alert.evidence[1].first_step, 3u);
+  EXPECT_EQ(alert.evidence[1].value, 9);
+
+  // The loss is well again: the norm leads, and the incident goes on.
+  EXPECT_TRUE(Clear(9).empty());
+  EXPECT_FALSE(book_.alive()[0].evidence[0].standing);
+  EXPECT_EQ(book_.alive()[0].finding.subject, "gradient_norm");
+  EXPECT_EQ(book_.alive()[0].finding.evidence, "norm at 7");
+  norm.phase = detect::Phase::kClear;
+  book_.Take(norm, true, At(12), changes);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].state, State::kResolved);
+  EXPECT_EQ(changes[0].evidence.size(), 2u);
+}
+
+TEST_F(AlertBookTest, PiecesAreBounded) {
+  std::vector<Alert> changes;
+  detect::Finding finding = MakeFinding(detect::Phase::kRaise, 5);
+  for (size_t i = 0; i < kMaxEvidence + 3; ++i) {
+    finding.subject = "fact" + std::to_string(i);
+    book_.Take(finding, true, At(0), changes);
+  }
+  ASSERT_EQ(book_.alive().size(), 1u);
+  EXPECT_EQ(book_.alive()[0].evidence.size(), kMaxEvidence);
+  EXPECT_EQ(book_.alive()[0].evidence_omitted, 3u);
+  // One that is gone makes room.
+  finding.phase = detect::Phase::kClear;
+  finding.subject = "fact1";
+  book_.Take(finding, true, At(0), changes);
+  finding.phase = detect::Phase::kRaise;
+  finding.subject = "new";
+  book_.Take(finding, true, At(0), changes);
+  EXPECT_EQ(book_.alive()[0].evidence.size(), kMaxEvidence);
+  EXPECT_EQ(book_.alive()[0].evidence.back().subject, "new");
+  EXPECT_EQ(book_.alive()[0].evidence_omitted, 3u);
+}
+
+TEST_F(AlertBookTest, StaysForSomeFramesWithoutEvidence) {
+  Use({.resolve_frames = 2});
+  Raise(5);
+  std::vector<Alert> changes = Clear(6);
+  book_.EndFrame(At(106), changes);
+  book_.EndFrame(At(107), changes);
+  EXPECT_TRUE(changes.empty());
+  EXPECT_EQ(book_.alive()[0].state, State::kFiring);
+  // Evidence that comes back continues it, and patience begins anew.
+  EXPECT_TRUE(Raise(8).empty());
+  book_.EndFrame(At(108), changes);
+  EXPECT_TRUE(Clear(9).empty());
+  for (int64_t step = 9; step < 11; ++step) {
+    book_.EndFrame(At(100 + step), changes);
+  }
+  EXPECT_TRUE(changes.empty());
+  book_.EndFrame(At(111), changes);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].state, State::kResolved);
+  EXPECT_EQ(changes[0].id, 1u);
+  EXPECT_EQ(changes[0].changed, At(111));
+}
+
+TEST_F(AlertBookTest, WhatIsReplacedResolvesAtOnce) {
+  Use({.resolve_frames = 8});
+  Raise(5);
+  std::vector<Alert> changes;
+  book_.Take(MakeFinding(detect::Phase::kReplaced, 6), true, At(0), changes);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].state, State::kResolved);
+}
+
+TEST_F(AlertBookTest, ObservedKindsNeverFire) {
+  detect::KindSettings kinds = detect::DefaultKindSettings();
+  const auto outlier = static_cast<size_t>(detect::Kind::kRankOutlier);
+  kinds[outlier] = {detect::Mode::kObserve, detect::Severity::kCritical};
+  book_.~AlertBook();
+  new (&book_) AlertBook({.pending_steps = 2, .resolve_frames = 0}, kinds);
+  EXPECT_EQ(Raise(5)[0].state, State::kPending);
+  const auto observed = Raise(6);
+  ASSERT_EQ(observed.size(), 1u);
+  EXPECT_EQ(observed[0].state, State::kObserved);
+  EXPECT_EQ(observed[0].severity, detect::Severity::kCritical);
+  EXPECT_EQ(observed[0].fired, absl::InfinitePast());
+  EXPECT_EQ(book_.fired_total()[outlier], 0u);
+  EXPECT_TRUE(Raise(7).empty());
+  const auto resolved = Clear(8);
+  ASSERT_EQ(resolved.size(), 1u);
+  EXPECT_EQ(resolved[0].fired, absl::InfinitePast());
+  EXPECT_EQ(book_.resolved().size(), 1u);  // it was shown, and still is
+}
+
+TEST_F(AlertBookTest, NamesTheFactMismatchThatMayExplainIt) {
+  std::vector<Alert> changes;
+  detect::Finding fact = MakeFinding(detect::Phase::kRaise, 4);
+  fact.kind = detect::Kind::kFactMismatch;
+  fact.subject = "module_mode";
+  fact.ranks = {3, 5};
+  fact.evidence = "module_mode differs.";
+  book_.Take(fact, true, At(0), changes);
+  const Alert alert = Raise(5)[0];
+  EXPECT_EQ(alert.explained_by, 1u);
+  EXPECT_EQ(alert.finding.evidence,
+            "at 5 Alert 1 may explain it: module_mode differs.");
+  EXPECT_EQ(alert.evidence[0].sentence, "at 5");
+  // Not for other ranks, nor for what facts cannot cause.
+  EXPECT_EQ(Raise(5, 4)[0].explained_by, 0u);
+  changes.clear();
+  detect::Finding missing = MakeFinding(detect::Phase::kRaise, 5);
+  missing.kind = detect::Kind::kRankMissing;
+  book_.Take(missing, true, At(0), changes);
+  EXPECT_EQ(changes[0].explained_by, 0u);
+  // What befalls the run as a whole follows from any.
+  detect::Finding shift = MakeFinding(detect::Phase::kRaise, 5);
+  shift.kind = detect::Kind::kDispersionShift;
+  shift.ranks = {};
+  changes.clear();
+  book_.Take(shift, true, At(0), changes);
+  EXPECT_EQ(changes[0].explained_by, 1u);
+}
+
+TEST_F(AlertBookTest, AStalledRunIsNeitherPendingNorSilent) {
+  Use({.pending_steps = 5});
+  detect::Finding stalled = MakeFinding(detect::Phase::kRaise, 5);
+  stalled.kind = detect::Kind::kRunStalled;
+  std::vector<Alert> changes;
+  book_.Take(stalled, true, At(0), changes);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].state, State::kFiring);
+  EXPECT_FALSE(changes[0].silent);
 }
 
 TEST_F(AlertBookTest, ClearResolvesAndKeepsTheEvidence) {
@@ -120,7 +266,7 @@ TEST_F(AlertBookTest, PendingFiresAfterDistinctSteps) {
 }
 
 TEST_F(AlertBookTest, PendingThatClearsNeverFired) {
-  Use({.pending_steps = 2});
+  Use({.pending_steps = 2, .resolve_frames = 8});
   Raise(5);
   const auto changes = Clear(6);
   ASSERT_EQ(changes.size(), 1u);
@@ -140,7 +286,7 @@ TEST_F(AlertBookTest, SilentOnlyWhileTheLossStaysInside) {
 }
 
 TEST_F(AlertBookTest, TooManyAreCountedAndNotKept) {
-  Use({.max_alive = 2});
+  Use({.resolve_frames = 0, .max_alive = 2});
   Raise(1, 0);
   Raise(1, 1);
   EXPECT_TRUE(Raise(1, 2).empty());
@@ -154,7 +300,7 @@ TEST_F(AlertBookTest, TooManyAreCountedAndNotKept) {
 }
 
 TEST_F(AlertBookTest, ResolvedAreBoundedOldestFirstOut) {
-  Use({.keep_resolved = 2});
+  Use({.resolve_frames = 0, .keep_resolved = 2});
   for (uint32_t rank = 0; rank < 3; ++rank) {
     Raise(rank, rank);
     Clear(rank, rank);

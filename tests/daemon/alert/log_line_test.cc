@@ -20,16 +20,22 @@ Alert MakeAlert() {
   alert.finding.value = 6.1;
   alert.finding.expected = 0.25;
   alert.finding.evidence = "Rank 3 is odd.";
+  alert.evidence = {{.subject = "loss", .sentence = "Rank 3 is odd."},
+                    {.subject = "gradient_norm", .sentence = "Its norm too."},
+                    {.subject = "direction", .standing = false}};
+  alert.explained_by = 2;
   return alert;
 }
 
 TEST(LogLineTest, HasEveryField) {
   EXPECT_EQ(LogLine("gpt", MakeAlert()),
             "{\"run\":\"gpt\",\"id\":7,\"kind\":\"RankOutlier\","
-            "\"state\":\"firing\",\"subject\":\"loss\",\"ranks\":[3,5],"
+            "\"severity\":\"warning\",\"state\":\"firing\",\"subject\":"
+            "\"loss\",\"ranks\":[3,5],"
             "\"rank_count\":2,\"attempt\":2,\"first_step\":10,"
             "\"last_step\":49,\"value\":6.1,\"expected\":0.25,\"silent\":true,"
-            "\"evidence\":\"Rank 3 is odd.\"}");
+            "\"evidence\":\"Rank 3 is odd.\",\"further\":[\"Its norm too.\"],"
+            "\"explained_by\":2}");
 }
 
 TEST(LogLineTest, EscapesWhatJsonForbids) {
@@ -64,9 +70,11 @@ TEST(LogLineTest, IsBounded) {
   Alert alert = MakeAlert();
   alert.finding.evidence = std::string(1 << 20, '\x01');
   alert.finding.subject = std::string(1 << 20, '"');
+  alert.evidence.assign(kMaxEvidence,
+                        {.sentence = std::string(1 << 20, '\x01')});
   alert.finding.ranks.assign(16384, 4294967295u);
   const std::string line = LogLine(std::string(1 << 20, 'a'), alert);
-  EXPECT_LT(line.size(), 12000u);
+  EXPECT_LT(line.size(), 40000u);
   EXPECT_NE(line.find("\"rank_count\":16384"), std::string::npos);
 }
 

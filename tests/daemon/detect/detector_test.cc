@@ -13,9 +13,10 @@ TEST(DetectorTest, KindsHaveDistinctNames) {
   for (int kind = 0; kind < kKindCount; ++kind) {
     names.insert(KindName(static_cast<Kind>(kind)));
   }
-  EXPECT_EQ(names, (std::set<std::string>{"NonFinite", "FactMismatch",
-                                          "DuplicateShard", "RankOutlier",
-                                          "RankMissing"}));
+  EXPECT_EQ(names, (std::set<std::string>{
+                       "NonFinite", "FactMismatch", "DuplicateShard",
+                       "RankOutlier", "DispersionShift", "DirectionShift",
+                       "RankMissing", "RankLagging", "RunStalled"}));
 }
 
 TEST(DetectorTest, DefaultsAreValid) {
@@ -24,9 +25,8 @@ TEST(DetectorTest, DefaultsAreValid) {
 
 TEST(DetectorTest, ValidateNamesFieldValueAndRange) {
   DetectOptions options;
-  options.rank_outlier.target_frames = 3;
-  EXPECT_EQ(Validate(options),
-            "rank_outlier.target_frames is 3, allowed are 10 … 1e+12");
+  options.target_frames = 3;
+  EXPECT_EQ(Validate(options), "target_frames is 3, allowed are 10 … 1e+12");
   options = {};
   options.rank_outlier.margin = std::numeric_limits<double>::quiet_NaN();
   EXPECT_EQ(Validate(options),
@@ -37,16 +37,26 @@ TEST(DetectorTest, ValidateNamesFieldValueAndRange) {
             "rank_outlier.warmup_frames is 300, allowed are 1 … 256");
   options = {};
   options.duplicate_frames = 0;
-  EXPECT_EQ(Validate(options), "duplicate_frames is 0, allowed are 1 … 1000");
+  EXPECT_EQ(Validate(options),
+            "duplicate_shard.frames is 0, allowed are 1 … 1000");
   options = {};
   options.rank_missing_after = absl::Seconds(-1);
   EXPECT_EQ(Validate(options),
-            "rank_missing_after (seconds) is -1, allowed are 0.001 … 86400");
+            "rank_missing.after (seconds) is -1, allowed are 0.001 … 86400");
+}
+
+TEST(DetectorTest, KindsThatAreOffHaveNoDetector) {
+  DetectOptions options;
+  for (KindSetting& setting : options.kinds) setting.mode = Mode::kOff;
+  EXPECT_TRUE(MakeDetectors(options).empty());
+  options.kinds[static_cast<size_t>(Kind::kFactMismatch)].mode = Mode::kObserve;
+  EXPECT_EQ(MakeDetectors(options).size(), 2u);
 }
 
 TEST(DetectorTest, MakesDetectorsThatTakeEmptyFramesAndAllEvents) {
   const auto detectors = MakeDetectors(DetectOptions{});
-  EXPECT_GE(detectors.size(), static_cast<size_t>(kKindCount));
+  // FactMismatch and DuplicateShard have two.
+  EXPECT_EQ(detectors.size(), static_cast<size_t>(kKindCount) + 2);
   const frames::Frame frame;
   const consistency::Measures measures;
   const std::vector<frames::Event> events = {

@@ -111,7 +111,7 @@ TEST_F(DuplicateShardTest, LargerGroupTakesThePlaceOfItsPart) {
     findings = Judge(detector_, MakeFrame(step, {1, 1, 1}));
   }
   ASSERT_EQ(findings.size(), 2u);
-  EXPECT_EQ(findings[0].phase, Phase::kClear);
+  EXPECT_EQ(findings[0].phase, Phase::kReplaced);
   EXPECT_EQ(findings[0].ranks, (Ranks{0, 1}));
   EXPECT_EQ(findings[1].phase, Phase::kRaise);
   EXPECT_EQ(findings[1].ranks, (Ranks{0, 1, 2}));
@@ -148,7 +148,7 @@ TEST_F(DuplicateShardTest, NewWorldSizeClears) {
   began.world_size_changed = true;
   const auto findings = Take(detector_, began);
   ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0].phase, Phase::kClear);
+  EXPECT_EQ(findings[0].phase, Phase::kReplaced);
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ TEST_F(FactMismatchTest, AnotherMinorityIsAnotherAlert) {
   const auto findings =
       Judge(detector_, MakeFrame(1, {zero, seven, zero, zero}));
   ASSERT_EQ(findings.size(), 2u);
-  EXPECT_EQ(findings[0].phase, Phase::kClear);
+  EXPECT_EQ(findings[0].phase, Phase::kReplaced);
   EXPECT_EQ(findings[0].ranks, Ranks{0});
   EXPECT_EQ(findings[1].phase, Phase::kRaise);
   EXPECT_EQ(findings[1].ranks, Ranks{1});
@@ -241,7 +241,7 @@ TEST_F(FactMismatchTest, NewWorldSizeClears) {
   began.world_size_changed = true;
   const auto findings = Take(detector_, began);
   ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0].phase, Phase::kClear);
+  EXPECT_EQ(findings[0].phase, Phase::kReplaced);
 }
 
 }  // namespace

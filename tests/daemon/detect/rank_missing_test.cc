@@ -46,9 +46,10 @@ TEST_F(RankMissingTest, FiresAfterThirtySecondsAndClearsOnReturn) {
   EXPECT_EQ(findings[0].last_step, 3u);
   EXPECT_DOUBLE_EQ(findings[0].value, 30);
   EXPECT_DOUBLE_EQ(findings[0].expected, 30);
-  EXPECT_EQ(findings[0].evidence,
-            "Rank 2 has sent no report for 3 steps (30.0 seconds), while 3 "
-            "ranks of 4 went on.");
+  EXPECT_EQ(
+      findings[0].evidence,
+      "Rank 2 has sent no report in time for 3 steps (30.0 seconds), while "
+      "3 ranks of 4 went on.");
   const auto cleared = Judge(detector_, MakeFrame(4, {0, 1, 2, 3}));
   ASSERT_EQ(cleared.size(), 1u);
   EXPECT_EQ(cleared[0].phase, Phase::kClear);

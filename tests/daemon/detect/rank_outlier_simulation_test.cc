@@ -193,12 +193,13 @@ double MedianDelay(Distribution distribution, double shift, double margin) {
   return median;
 }
 
+// At the default share of the default target, four metrics, hosts allowed for.
 // The standard error of the median of 301 is below 0.8 frames at 2 standard
 // deviations and below 0.2 at 4 (delays spread over about 10 and 2 frames).
 TEST_P(RankOutlierSimulationTest, DelaysWithoutMargin) {
   EXPECT_LE(MedianDelay(GetParam(), 2, 0), 25);
-  EXPECT_LE(MedianDelay(GetParam(), 4, 0), 12);
-  EXPECT_LE(MedianDelay(GetParam(), -4, 0), 12);
+  EXPECT_LE(MedianDelay(GetParam(), 4, 0), 13);
+  EXPECT_LE(MedianDelay(GetParam(), -4, 0), 13);
   EXPECT_LE(MedianDelay(GetParam(), 1, 0), 100);
 }
 

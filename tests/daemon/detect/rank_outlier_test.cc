@@ -23,6 +23,7 @@ class HealthyRun {
       rank.loss = 3 + 0.1 * normal_(engine_);
       rank.gradient_norm = std::exp(0.1 * normal_(engine_));
       rank.gradient_cosine = 0.5 + 0.02 * normal_(engine_);
+      rank.step_duration_seconds = std::exp(0.02 * normal_(engine_));
     }
     return frame;
   }
@@ -91,6 +92,9 @@ TEST(RankOutlierTest, FindsEachMetricOnEachSide) {
             break;
           case Metric::kDirection:
             *rank.gradient_cosine += sign * 0.1;
+            break;
+          case Metric::kStepTime:
+            *rank.step_duration_seconds *= std::exp(sign * 0.3);
             break;
         }
         findings = Judge(detector, frame);
@@ -406,7 +410,7 @@ TEST(RankOutlierTest, NewWorldSizeClearsAndWarmsUpAgain) {
   began.world_size_changed = true;
   const auto findings = Take(detector, began);
   ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0].phase, Phase::kClear);
+  EXPECT_EQ(findings[0].phase, Phase::kReplaced);
   EXPECT_EQ(findings[0].ranks, Ranks{7});
   HealthyRun smaller(6);
   Warm(detector, smaller, 300);

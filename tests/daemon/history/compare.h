@@ -85,6 +85,7 @@ inline void ExpectSame(const consistency::Measures& a,
     EXPECT_EQ(x.nonfinite_count, y.nonfinite_count);
     EXPECT_EQ(x.loss_nonfinite, y.loss_nonfinite);
     EXPECT_EQ(Bits(x.step_duration_seconds), Bits(y.step_duration_seconds));
+    EXPECT_EQ(Bits(x.arrival_delay_seconds), Bits(y.arrival_delay_seconds));
   }
 }
 
@@ -121,6 +122,21 @@ inline void ExpectSame(const alert::Alert& a, const alert::Alert& b) {
   EXPECT_EQ(a.fired, b.fired);
   EXPECT_EQ(Bits(a.finding.value), Bits(b.finding.value));
   EXPECT_EQ(a.finding.ranks, b.finding.ranks);
+  EXPECT_EQ(a.severity, b.severity);
+  EXPECT_EQ(a.evidence_omitted, b.evidence_omitted);
+  EXPECT_EQ(a.explained_by, b.explained_by);
+  ASSERT_EQ(a.evidence.size(), b.evidence.size());
+  for (size_t i = 0; i < a.evidence.size(); ++i) {
+    const alert::Evidence& x = a.evidence[i];
+    const alert::Evidence& y = b.evidence[i];
+    EXPECT_EQ(x.subject, y.subject);
+    EXPECT_EQ(Bits(x.value), Bits(y.value));
+    EXPECT_EQ(Bits(x.expected), Bits(y.expected));
+    EXPECT_EQ(x.first_step, y.first_step);
+    EXPECT_EQ(x.last_step, y.last_step);
+    EXPECT_EQ(x.sentence, y.sentence);
+    EXPECT_EQ(x.standing, y.standing);
+  }
 }
 
 }  // namespace muster::history

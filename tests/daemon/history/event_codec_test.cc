@@ -89,7 +89,7 @@ TEST(EventCodecTest, UnknownKindsAreErrors) {
 TEST(AlertCodecTest, GivesBackAnAlert) {
   for (const alert::State state :
        {alert::State::kPending, alert::State::kFiring,
-        alert::State::kResolved}) {
+        alert::State::kObserved, alert::State::kResolved}) {
     const std::string bytes = EncodeAlert(SampleAlert(12, state));
     const auto back = DecodeAlert(bytes);
     ASSERT_TRUE(back.ok()) << back.status();
@@ -123,7 +123,11 @@ TEST(CheckpointCodecTest, GivesBackWhereTheRunStands) {
   EXPECT_EQ(back.alerts.next_id, 9u);
   ASSERT_EQ(back.alerts.alive.size(), 2u);
   ExpectSame(back.alerts.alive[0], checkpoint->alerts.alive[0]);
-  EXPECT_EQ(back.alerts.raised_steps, (std::vector<int>{3, 1}));
+  ASSERT_EQ(back.alerts.lives.size(), 2u);
+  EXPECT_EQ(back.alerts.lives[0].raised_steps, 3);
+  EXPECT_EQ(back.alerts.lives[1].attempt, 2u);
+  EXPECT_EQ(back.alerts.lives[1].step, 11u);
+  EXPECT_EQ(back.alerts.lives[1].quiet_frames, 4);
   EXPECT_EQ(back.alerts.fired_total, checkpoint->alerts.fired_total);
 
   for (size_t size = 0; size < progress.size(); ++size) {

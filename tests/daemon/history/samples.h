@@ -57,6 +57,7 @@ inline Judged SampleFrame(uint64_t step) {
   measures->lookalikes = {{0, 3}, {2, 3}};
   measures->noise_scale = 12.5;
   measures->step_cosine = -0.0;
+  measures->ranks[1].arrival_delay_seconds = 0.25;
   return {std::move(frame), std::move(measures)};
 }
 
@@ -84,6 +85,11 @@ inline alert::Alert SampleAlert(uint64_t id, alert::State state) {
   alert.finding.value = 0.1;
   alert.finding.expected = std::nan("");
   alert.finding.evidence = "Rank 2's loss is \xC3\xA9 high.";
+  alert.severity = detect::Severity::kCritical;
+  alert.evidence = {{"loss", 0.1, std::nan(""), 10, 11, "Too high.", false},
+                    {"direction", 0.2, 0.5, 11, 12, "Elsewhere.", true}};
+  alert.evidence_omitted = 3;
+  alert.explained_by = 5;
   alert.silent = true;
   alert.changed = absl::FromUnixNanos(1'700'000'000'123'456'789);
   alert.fired =
@@ -117,7 +123,7 @@ inline std::shared_ptr<Checkpoint> SampleCheckpoint(uint64_t next_position) {
   checkpoint->alerts.next_id = 9;
   checkpoint->alerts.alive = {SampleAlert(7, alert::State::kFiring),
                               SampleAlert(8, alert::State::kPending)};
-  checkpoint->alerts.raised_steps = {3, 1};
+  checkpoint->alerts.lives = {{3, 2, 12, 0}, {1, 2, 11, 4}};
   checkpoint->alerts.fired_total[1] = 5;
   checkpoint->alerts.overflow_count = 2;
   return checkpoint;
