@@ -159,6 +159,7 @@ TEST_F(RetentionTest, ALockedFileIsToldOnceAndTriedAgain) {
   EXPECT_EQ(writer->stats().frames, 2u);
   EXPECT_EQ(writer->stats().frames_lost, 0u);
   EXPECT_EQ(Count("SELECT count(*) FROM frame"), 2);
+  writer->Stop();
   EXPECT_EQ(log_, "! history: cannot write " + path_ +
                       ": database is locked; judging goes on, reports are "
                       "acknowledged without being stored, and it is tried "

@@ -43,7 +43,8 @@ TEST_F(JudgeTest, GoesOnWithAnAlertThatIsStillTrue) {
   ASSERT_EQ(after.alerts().alive().size(), 1u);
   // No second incident, and it ends when it did anyway.
   EXPECT_TRUE(Feed(after, 10, 17, true).empty());
-  const auto expected = (Feed(before, 10, 17, true), Feed(before, 18, 40, false));
+  const auto expected =
+      (Feed(before, 10, 17, true), Feed(before, 18, 40, false));
   const auto changes = Feed(after, 18, 40, false);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].id, fired[0].id);
