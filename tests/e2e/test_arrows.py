@@ -33,8 +33,11 @@ def load():
         ("client/src/http2_session.cc", "nghttp2/nghttp2.h", False),
         ("client/src/http2_transport.cc", "nghttp2/nghttp2.h", True),
         ("client/src/socket.cc", "openssl/ssl.h", True),
-        ("cli/main.cc", "daemon/config.h", True),
-        ("daemon/history/store.h", "daemon/frames/frame.h", True),  # a room not yet placed
+        ("cli/main.cc", "daemon/server.h", True),
+        ("cli/replay.cc", "daemon/runs/replay.h", False),
+        ("daemon/history/writer.cc", "daemon/runs/run.h", True),
+        ("daemon/history/writer.cc", "sqlite3.h", True),
+        ("daemon/relay/spool.h", "daemon/frames/frame.h", True),  # a room not yet placed
     ],
 )
 def test_faults(path, included, is_fault):

@@ -1,0 +1,72 @@
+#include "daemon/runs/judge.h"
+
+#include "gtest/gtest.h"
+#include "tests/testing/frame_builder.h"
+
+namespace muster::runs {
+namespace {
+
+constexpr absl::Time kWall = absl::FromUnixSeconds(1'700'000'000);
+
+// Ranks 0 and 1 draw the same samples if `alike`.
+frames::Frame MakeFrame(uint64_t step, bool alike) {
+  std::vector<frames::Report> reports;
+  for (uint32_t rank = 0; rank < 3; ++rank) {
+    reports.push_back(testing::MakeReport(rank, step));
+    reports.back().sample_ids = {3 * step + (alike && rank == 1 ? 0 : rank)};
+  }
+  return testing::MakeFrame(step, std::move(reports));
+}
+
+class JudgeTest : public ::testing::Test {
+ protected:
+  // Changes of alerts by frames of steps first … last.
+  std::vector<alert::Alert> Feed(Judge& judge, uint64_t first, uint64_t last,
+                                 bool alike) {
+    std::vector<alert::Alert> changes;
+    for (uint64_t step = first; step <= last; ++step) {
+      judge.TakeFrame(MakeFrame(step, alike), kWall, changes);
+    }
+    return changes;
+  }
+};
+
+TEST_F(JudgeTest, GoesOnWithAnAlertThatIsStillTrue) {
+  Judge before({}, {});
+  const auto fired = Feed(before, 0, 9, true);
+  ASSERT_EQ(fired.size(), 1u);
+  Judge after({}, {});
+  after.Mute();
+  EXPECT_TRUE(Feed(after, 5, 9, true).empty());
+  EXPECT_TRUE(after.alerts().alive().empty());
+  after.Resume(before.alerts().Save(true));
+  ASSERT_EQ(after.alerts().alive().size(), 1u);
+  // No second incident, and it ends when it did anyway.
+  EXPECT_TRUE(Feed(after, 10, 17, true).empty());
+  const auto expected =
+      (Feed(before, 10, 17, true), Feed(before, 18, 40, false));
+  const auto changes = Feed(after, 18, 40, false);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].id, fired[0].id);
+  EXPECT_EQ(changes[0].state, alert::State::kResolved);
+  ASSERT_EQ(expected.size(), 1u);
+  EXPECT_EQ(alert::LogLine("r", changes[0]), alert::LogLine("r", expected[0]));
+}
+
+TEST_F(JudgeTest, AnAlertThatNobodyRaisesAnyMoreResolves) {
+  Judge before({}, {});
+  Feed(before, 0, 9, true);
+  Judge after({}, {});
+  after.Mute();
+  after.Resume(before.alerts().Save(true));
+  EXPECT_TRUE(Feed(after, 10, 10 + Judge::kOrphanFrames - 2, false).empty());
+  const auto changes = Feed(after, 1000, 1000, false);
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].id, 1u);
+  EXPECT_EQ(changes[0].state, alert::State::kResolved);
+  // Numbers go on.
+  EXPECT_EQ(Feed(after, 1001, 1010, true).at(0).id, 2u);
+}
+
+}  // namespace
+}  // namespace muster::runs
