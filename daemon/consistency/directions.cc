@@ -1,32 +1,17 @@
 #include "daemon/consistency/directions.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <map>
 
 #include "daemon/consistency/measure.h"
+#include "daemon/consistency/vector_sums.h"
 
 namespace muster::consistency {
 namespace {
 
 using frames::Frame;
 using frames::Report;
-
-// IEEE 754 binary16 to double, exactly.
-double HalfToDouble(uint32_t half) {
-  const uint32_t exponent = (half >> 10) & 0x1F;
-  const uint32_t fraction = half & 0x3FF;
-  if (exponent == 0) {
-    const double magnitude = fraction * 0x1p-24;
-    return (half & 0x8000) != 0 ? -magnitude : magnitude;
-  }
-  // binary32 has the same layout with 13 more bits of fraction; its exponent
-  // is biased by 127 instead of 15.
-  const uint32_t wide_exponent = exponent == 0x1F ? 0xFF : exponent + 112;
-  return std::bit_cast<float>((half & 0x8000) << 16 | wide_exponent << 23 |
-                              fraction << 13);
-}
 
 // The most frequent of `values`, the largest of equally frequent ones.
 template <typename T>
@@ -43,10 +28,7 @@ std::optional<T> MostCommon(const std::vector<T>& values) {
 }  // namespace
 
 double Dot(const std::vector<double>& a, const std::vector<double>& b) {
-  double sum = 0;
-  const size_t width = std::min(a.size(), b.size());
-  for (size_t j = 0; j < width; ++j) sum += a[j] * b[j];
-  return sum;
+  return SumOfProducts(a.data(), b.data(), std::min(a.size(), b.size()));
 }
 
 std::optional<uint64_t> CommonCoverage(const Frame& frame) {
@@ -64,17 +46,51 @@ bool HasComparableNorm(const Report& report,
 }
 
 std::vector<double> DecodeDirection(std::string_view sketch) {
-  std::vector<double> direction(sketch.size() / 2);
-  double square = 0;
-  for (size_t j = 0; j < direction.size(); ++j) {
-    const auto low = static_cast<unsigned char>(sketch[2 * j]);
-    const auto high = static_cast<unsigned char>(sketch[2 * j + 1]);
-    direction[j] = HalfToDouble(low | uint32_t{high} << 8);
-    square += direction[j] * direction[j];
-  }
-  const double norm = std::sqrt(square);
-  for (double& value : direction) value /= norm;
+  std::vector<float> numbers(sketch.size() / 2);
+  DecodeHalves(sketch.data(), numbers.size(), numbers.data());
+  const double norm = std::sqrt(SumOfSquares(numbers.data(), numbers.size()));
+  std::vector<double> direction(numbers.size());
+  for (size_t j = 0; j < numbers.size(); ++j) direction[j] = numbers[j] / norm;
   return direction;
+}
+
+DirectionSums SumDirections(const Frame& frame,
+                            const std::vector<double>& reference) {
+  DirectionSums sums;
+  sums.indices = ComparableDirections(frame);
+  if (sums.indices.empty()) return sums;
+  const size_t width = frame.reports[sums.indices[0]].sketch.size() / 2;
+  sums.sum.assign(width, 0);
+  sums.gradient_sum.assign(width, 0);
+  std::vector<float> numbers(width);
+  for (size_t i : sums.indices) {
+    const Report& report = frame.reports[i];
+    DecodeHalves(report.sketch.data(), width, numbers.data());
+    const double length = std::sqrt(SumOfSquares(numbers.data(), width));
+    sums.lengths.push_back(length);
+    AddScaled(1 / length, numbers.data(), width, sums.sum.data());
+    AddScaled(*report.gradient_norm / length, numbers.data(), width,
+              sums.gradient_sum.data());
+    if (reference.size() == width) {
+      sums.on_reference.push_back(
+          SumOfProducts(numbers.data(), reference.data(), width) / length);
+    }
+  }
+  return sums;
+}
+
+std::vector<double> Project(const Frame& frame, const DirectionSums& sums,
+                            const std::vector<double>& v) {
+  std::vector<float> numbers(v.size());
+  std::vector<double> products;
+  products.reserve(sums.count());
+  for (size_t i = 0; i < sums.count(); ++i) {
+    DecodeHalves(frame.reports[sums.indices[i]].sketch.data(), v.size(),
+                 numbers.data());
+    products.push_back(SumOfProducts(numbers.data(), v.data(), v.size()) /
+                       sums.lengths[i]);
+  }
+  return products;
 }
 
 double DirectionCosine(const Report& a, const Report& b) {

@@ -50,8 +50,8 @@ Generator::Generator(Options options)
       gradient_(options_.sketch_width) {
   for (double& value : direction_) value = random_.Gaussian();
   for (uint32_t i = 0; i < options_.ranks; ++i) {
-    fixed_weights_.push_back(1 +
-                             options_.weight_spread * (2 * random_.Uniform() - 1));
+    fixed_weights_.push_back(1 + options_.weight_spread *
+                                     (2 * random_.Uniform() - 1));
     draws_[i].noise.resize(options_.sketch_width);
   }
   if (options_.epoch_steps > 0) {
@@ -194,10 +194,9 @@ void Generator::Report(uint32_t rank, frames::Report& report, double& cosine) {
   };
   const double wrong = size(FaultKind::kLabelNoise, 0);
   const Fault* flipped = FaultOf(FaultKind::kExponentFlip, rank);
-  const double flip =
-      flipped != nullptr && flipped->onset == schedule_.step()
-          ? FlipFactor(flipped->size) - 1
-          : 0;
+  const double flip = flipped != nullptr && flipped->onset == schedule_.step()
+                          ? FlipFactor(flipped->size) - 1
+                          : 0;
 
   report.rank = rank;
   report.sequence = schedule_.step() + 1;
@@ -226,11 +225,10 @@ void Generator::Report(uint32_t rank, frames::Report& report, double& cosine) {
     ReportSketch(draw, signal, noise_scale, flip, report);
   } else {
     const double dimension = options_.effective_dimension;
-    const double deviation =
-        std::sqrt((2 * own_noise * own_noise +
-                   4 * signal * signal * own_noise) /
-                  dimension) /
-        square;
+    const double deviation = std::sqrt((2 * own_noise * own_noise +
+                                        4 * signal * signal * own_noise) /
+                                       dimension) /
+                             square;
     const double norm = schedule_.gradient() * std::sqrt(square) *
                         std::exp(deviation / 2 * draw.norm);
     const double element = norm / std::sqrt(double(kElements));
@@ -281,9 +279,8 @@ const Step& Generator::Next() {
   step_.gradient_square = square;
   step_.covariance_trace =
       square * schedule_.noise_scale() * options_.batch_samples;
-  step_.frame.first_arrival = step_.frame.last_arrival =
-      step_.frame.closed_at = absl::Seconds(
-          options_.step_seconds * (double(schedule_.step()) + 1));
+  step_.frame.first_arrival = step_.frame.last_arrival = step_.frame.closed_at =
+      absl::Seconds(options_.step_seconds * (double(schedule_.step()) + 1));
   return step_;
 }
 

@@ -18,7 +18,7 @@ namespace muster::simulate {
 // come beside the frame, as it would find them, with the truth that it would
 // average towards.
 struct Step {
-  frames::Frame frame;  // closed; arrivals are step × step_seconds
+  frames::Frame frame;          // closed; arrivals are step × step_seconds
   std::vector<double> cosines;  // by report; empty with sketches
   double gradient_square = 0;   // |G|²
   double covariance_trace = 0;  // tr Σ per sample

@@ -84,8 +84,8 @@ std::string Validate(const Options& options) {
     if (!error.empty()) return error;
   }
   const uint32_t width = options.sketch_width;
-  if (width != 0 && (!std::has_single_bit(width) || width < 64 ||
-                     width > 65536)) {
+  if (width != 0 &&
+      (!std::has_single_bit(width) || width < 64 || width > 65536)) {
     return absl::StrFormat(
         "sketch_width is %d; allowed are 0 (none) and the powers of two in 64 "
         "… 65536",

@@ -24,14 +24,15 @@ enum class FaultKind {
   kLossShift,       // loss + size × its standard deviation
   kGradientScale,   // gradient × size
   kLabelNoise,      // share `size` of the labels is random
-  kDuplicateShard,  // noise has correlation `size` with the next rank's; 1: same
+  kDuplicateShard,  // noise has correlation `size` with the next rank's; 1:
+                    // same
   kNonFinite,       // loss and one gradient element are NaN
-  kExponentFlip,    // exponent bit `size` (23 … 30) of one gradient element, in
-                    // the step of onset only
-  kSlowRank,        // step duration × size
-  kRankDies,        // reports no more, while the others go on
-  kReplicaDrift,    // another replica fingerprint
-  kNoiseScale,      // noise scale of all ranks × size; `rank` does not matter
+  kExponentFlip,  // exponent bit `size` (23 … 30) of one gradient element, in
+                  // the step of onset only
+  kSlowRank,      // step duration × size
+  kRankDies,      // reports no more, while the others go on
+  kReplicaDrift,  // another replica fingerprint
+  kNoiseScale,    // noise scale of all ranks × size; `rank` does not matter
 };
 inline constexpr int kFaultKindCount = 10;
 
@@ -42,9 +43,9 @@ std::optional<FaultKind> ParseFaultKind(std::string_view name);
 struct Fault {
   FaultKind kind = FaultKind::kLossShift;
   uint32_t rank = 0;
-  uint64_t onset = 0;  // first step
+  uint64_t onset = 0;                                     // first step
   uint64_t steps = std::numeric_limits<uint64_t>::max();  // how many
-  double size = 1;     // see FaultKind
+  double size = 1;                                        // see FaultKind
 
   bool ActiveAt(uint64_t step) const {
     return step >= onset && step - onset < steps;
@@ -87,14 +88,14 @@ struct Options {
   // same in each epoch; 0: fresh data for ever. At most 100,000.
   uint32_t epoch_steps = 0;
 
-  double learning_rate = 1e-3;    // > 0
-  uint32_t warmup_steps = 0;      // it rises linearly over so many steps
+  double learning_rate = 1e-3;     // > 0
+  uint32_t warmup_steps = 0;       // it rises linearly over so many steps
   std::vector<uint64_t> lr_drops;  // and falls to a tenth at each of these
 
   // Mean steps between overflows of a gradient scaler; 0: none in use.
   uint32_t overflow_every = 0;
 
-  double step_seconds = 1;  // > 0
+  double step_seconds = 1;    // > 0
   bool fingerprints = false;  // report a replica fingerprint at each step
   std::vector<Fault> faults;
 };

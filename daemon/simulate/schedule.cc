@@ -39,8 +39,8 @@ double Schedule::loss_mean() const {
 double Schedule::noise_scale() const {
   const double end = std::log(options_.noise_end);
   const double start = std::log(options_.noise_start);
-  double noise =
-      std::exp(end + (start - end) * std::exp(-progress_ / options_.noise_steps));
+  double noise = std::exp(
+      end + (start - end) * std::exp(-progress_ / options_.noise_steps));
   for (const Fault& fault : options_.faults) {
     if (fault.kind == FaultKind::kNoiseScale && fault.ActiveAt(step_)) {
       noise *= fault.size;

@@ -147,8 +147,8 @@ TEST(GeneratorTest, NoiseScaleGrowsAlongAGeometricPath) {
     const Step& now = generator.Next();
     const double noise = now.covariance_trace / now.gradient_square / 32;
     // ln(0.2/5) is the way; a share e^(−step/100) of it is left.
-    EXPECT_NEAR(std::log(noise / 5),
-                std::log(0.04) * std::exp(-step / 100.0), 1e-9);
+    EXPECT_NEAR(std::log(noise / 5), std::log(0.04) * std::exp(-step / 100.0),
+                1e-9);
   }
 }
 
@@ -300,8 +300,9 @@ TEST_F(GeneratorFaultTest, LossShiftIsInDeviations) {
 }
 
 TEST_F(GeneratorFaultTest, GradientIsScaled) {
-  Begin(Steady(), {.kind = FaultKind::kGradientScale, .rank = 3, .onset = 5,
-                   .size = 1.3});
+  Begin(
+      Steady(),
+      {.kind = FaultKind::kGradientScale, .rank = 3, .onset = 5, .size = 1.3});
   SkipTo(5);
   Next();
   EXPECT_NEAR(*b_[3].gradient_norm / *a_[3].gradient_norm, 1.3, 1e-12);
@@ -314,8 +315,8 @@ TEST_F(GeneratorFaultTest, LabelNoiseTurnsTheGradientAndRaisesTheLoss) {
   Options options;
   options.loss_steps = 1e-3;  // at its end at once
   options.effective_dimension = 1e12;
-  Begin(options, {.kind = FaultKind::kLabelNoise, .rank = 3, .onset = 5,
-                  .size = 0.2});
+  Begin(options,
+        {.kind = FaultKind::kLabelNoise, .rank = 3, .onset = 5, .size = 0.2});
   SkipTo(5);
   const Step& healthy = healthy_->Next();
   const Step& faulty = faulty_->Next();
@@ -356,8 +357,9 @@ TEST_F(GeneratorFaultTest, ExponentFlipIsHugeAndLastsOneStep) {
   for (uint32_t width : {0u, 64u}) {
     Options options = Steady();
     options.sketch_width = width;
-    Begin(options, {.kind = FaultKind::kExponentFlip, .rank = 3, .onset = 5,
-                    .size = 30});
+    Begin(
+        options,
+        {.kind = FaultKind::kExponentFlip, .rank = 3, .onset = 5, .size = 30});
     SkipTo(5);
     Next();
     EXPECT_NEAR(*b_[3].gradient_norm / *a_[3].gradient_norm / 0x1p128 * 1e3, 1,
@@ -368,8 +370,8 @@ TEST_F(GeneratorFaultTest, ExponentFlipIsHugeAndLastsOneStep) {
 }
 
 TEST_F(GeneratorFaultTest, SlowRankDeadRankAndDriftingReplica) {
-  Begin(Steady(), {.kind = FaultKind::kSlowRank, .rank = 3, .onset = 2,
-                   .size = 2});
+  Begin(Steady(),
+        {.kind = FaultKind::kSlowRank, .rank = 3, .onset = 2, .size = 2});
   SkipTo(2);
   Next();
   EXPECT_NEAR(*b_[3].step_duration_seconds / *a_[3].step_duration_seconds, 2,

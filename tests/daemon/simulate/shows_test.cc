@@ -90,8 +90,10 @@ TEST(OneBadRankTest, NamesNoOther) {
   for (uint32_t ranks : {3u, 4u, 8u, 64u}) {
     simulate::Options options;
     options.ranks = ranks;
-    options.faults = {{.kind = simulate::FaultKind::kLossShift, .rank = 1,
-                       .onset = 300, .size = 4}};
+    options.faults = {{.kind = simulate::FaultKind::kLossShift,
+                       .rank = 1,
+                       .onset = 300,
+                       .size = 4}};
     SimulatedRun run(options, detect::DetectOptions());
     std::set<std::vector<uint32_t>> named;
     for (uint64_t i = 0; i < 300 + 5000 / kReduction; ++i) {
@@ -108,17 +110,19 @@ TEST(OneBadRankTest, NamesNoOther) {
 TEST(OneBadRankTest, OfTwoNobodyIsBlamed) {
   simulate::Options options;
   options.ranks = 2;
-  options.faults = {{.kind = simulate::FaultKind::kLossShift, .rank = 1,
-                     .onset = 300, .size = 4}};
+  options.faults = {{.kind = simulate::FaultKind::kLossShift,
+                     .rank = 1,
+                     .onset = 300,
+                     .size = 4}};
   SimulatedRun run(options, detect::DetectOptions());
   int fired = 0;
   for (uint64_t i = 0; i < 300 + 5000 / kReduction; ++i) {
     for (const alert::Alert& change : run.Next()) {
       fired += change.state == alert::State::kFiring;
       EXPECT_EQ(change.finding.ranks, (std::vector<uint32_t>{0, 1}));
-      EXPECT_NE(change.finding.evidence.find(
-                    "cannot be attributed to one of them"),
-                std::string::npos)
+      EXPECT_NE(
+          change.finding.evidence.find("cannot be attributed to one of them"),
+          std::string::npos)
           << change.finding.evidence;
     }
   }
