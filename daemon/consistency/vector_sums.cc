@@ -87,15 +87,13 @@ double SumOfSquares(const float* x, size_t numbers) {
 
 double SumOfFloatProducts(const float* x, const double* y, size_t numbers) {
   return Sum(
-      numbers,
-      [x, y](size_t j) { return hn::Mul(Load(x + j), Load(y + j)); },
+      numbers, [x, y](size_t j) { return hn::Mul(Load(x + j), Load(y + j)); },
       [x, y](size_t j) { return x[j] * y[j]; });
 }
 
 double SumOfDoubleProducts(const double* x, const double* y, size_t numbers) {
   return Sum(
-      numbers,
-      [x, y](size_t j) { return hn::Mul(Load(x + j), Load(y + j)); },
+      numbers, [x, y](size_t j) { return hn::Mul(Load(x + j), Load(y + j)); },
       [x, y](size_t j) { return x[j] * y[j]; });
 }
 

@@ -33,7 +33,8 @@ constexpr uint32_t kWidth = 1024;
 double ThreadSeconds() {
   timespec now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+  return static_cast<double>(now.tv_sec) +
+         1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 // As clients state them, each rank in a set of its own.
@@ -118,16 +119,17 @@ double RunMegabytes(uint32_t ranks) {
   {
     simulate::Generator generator(Healthy(ranks));
     for (uint32_t rank = 0; rank < ranks; ++rank) {
-      frames::SourceInfo info{.rank = rank, .world_size = ranks,
-                              .incarnation = rank + 1u};
+      frames::SourceInfo info{
+          .rank = rank, .world_size = ranks, .incarnation = rank + 1u};
       info.sketch.width = 64;
       run = *registry.Open("memory", {info, Facts(), link});
     }
     for (int step = 0; step < 4200; ++step) {
       for (const frames::Report& report : generator.Next().frame.reports) {
-        run->Post(runs::SourceReported{report.rank, report.rank + 1u, {report},
-                                       report.sequence, link},
-                  sizeof(report));
+        run->Post(
+            runs::SourceReported{
+                report.rank, report.rank + 1u, {report}, report.sequence, link},
+            sizeof(report));
       }
       while (run->snapshot()->newest == nullptr ||
              run->snapshot()->newest->step != static_cast<uint64_t>(step)) {
@@ -145,8 +147,9 @@ int Main(int argc, char** argv) {
   for (uint32_t ranks : {1024u, 8192u}) {
     double ninetieth = 0;
     const double median = FrameMilliseconds(ranks, ninetieth);
-    std::printf("one frame of %u ranks, k = %u: median %.2f ms, 90 %% %.2f ms\n",
-                ranks, kWidth, median, ninetieth);
+    std::printf(
+        "one frame of %u ranks, k = %u: median %.2f ms, 90 %% %.2f ms\n", ranks,
+        kWidth, median, ninetieth);
     json.Add("frame.n" + std::to_string(ranks) + "_ms", median);
     json.Add("frame.n" + std::to_string(ranks) + "_p90_ms", ninetieth);
   }

@@ -61,9 +61,9 @@ TEST_P(VectorSumsTest, DecodesEachHalf) {
     if (exponent == 0x1F) continue;
     bytes.push_back(static_cast<char>(half & 0xFF));
     bytes.push_back(static_cast<char>(half >> 8));
-    const double magnitude =
-        exponent == 0 ? std::ldexp(fraction, -24)
-                      : std::ldexp(1024 + fraction, exponent - 25);
+    const double magnitude = exponent == 0
+                                 ? std::ldexp(fraction, -24)
+                                 : std::ldexp(1024 + fraction, exponent - 25);
     expected.push_back((half & 0x8000) != 0 ? -magnitude : magnitude);
   }
   std::vector<float> decoded(expected.size());
