@@ -161,8 +161,8 @@ class Sender
   void OnReadDone(bool ok) override {
     if (!ok) return;
     v1::ServerMessage message;
-    if (grpc::SerializationTraits<v1::ServerMessage>::Deserialize(
-            &incoming_, &message)
+    if (grpc::SerializationTraits<v1::ServerMessage>::Deserialize(&incoming_,
+                                                                  &message)
             .ok() &&
         message.ack().sequence() == kSteps && ++settled_ == kRanks) {
       End();

@@ -88,7 +88,7 @@ class ServerProcess {
 };
 
 inline std::vector<std::string> MusterdCommand(const std::string& musterd) {
-  return {musterd,     "--grpc-address", "127.0.0.1:0", "--http-address",
+  return {musterd,       "--grpc-address", "127.0.0.1:0", "--http-address",
           "127.0.0.1:0", "--log-level",    "error",       "--ports-file"};
 }
 
