@@ -90,10 +90,6 @@ void Generator::DrawRank(Draw& draw) {
   }
   draw.duration = Noise();
   for (double& value : draw.noise) value = random_.Gaussian();
-  if (!draw.noise.empty() && options_.tails == Tails::kStudentT3) {
-    const double scale = random_.HeavyScale();
-    for (double& value : draw.noise) value *= scale;
-  }
 }
 
 void Generator::DrawShards() {
@@ -162,6 +158,14 @@ const Fault* Generator::FaultOf(FaultKind kind, uint32_t rank) const {
   return nullptr;
 }
 
+double Generator::NormDeviation(double signal, double own_noise) const {
+  const double square = signal * signal + own_noise;
+  return std::sqrt(
+             (2 * own_noise * own_noise + 4 * signal * signal * own_noise) /
+             options_.effective_dimension) /
+         square;
+}
+
 void Generator::ReportSketch(const Draw& draw, double signal,
                              double noise_scale, double flip,
                              frames::Report& report) {
@@ -176,6 +180,10 @@ void Generator::ReportSketch(const Draw& draw, double signal,
   gradient_[0] += norm / std::sqrt(double(kElements)) * flip;
   norm = std::sqrt(SquareOf(gradient_));
   report.gradient_norm = norm;
+  if (options_.tails == Tails::kStudentT3) {
+    *report.gradient_norm *= std::exp(
+        NormDeviation(signal, noise_scale / draw.weight) / 2 * draw.norm);
+  }
   report.sketch.resize(2 * gradient_.size());
   for (size_t j = 0; j < gradient_.size(); ++j) {
     const uint16_t half = HalfBits(gradient_[j] / norm);
@@ -225,10 +233,7 @@ void Generator::Report(uint32_t rank, frames::Report& report, double& cosine) {
     ReportSketch(draw, signal, noise_scale, flip, report);
   } else {
     const double dimension = options_.effective_dimension;
-    const double deviation = std::sqrt((2 * own_noise * own_noise +
-                                        4 * signal * signal * own_noise) /
-                                       dimension) /
-                             square;
+    const double deviation = NormDeviation(signal, own_noise);
     const double norm = schedule_.gradient() * std::sqrt(square) *
                         std::exp(deviation / 2 * draw.norm);
     const double element = norm / std::sqrt(double(kElements));

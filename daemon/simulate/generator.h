@@ -28,8 +28,9 @@ struct Step {
 // its mean, β = B/b and β_i = β/w_i, rank i reports
 //   loss      ℓ_i = L (1 + loss_noise z/√w_i)
 //   gradient  with sketches of width k: g_i = |G| (μ + √(β_i/k) z), z in R^k,
-//             for t(3) the vector as a whole; norm and sketch are those of g_i,
-//             so that E n_i² = |G|² (1 + β_i) and cosines are 1/(1 + β)
+//             Gaussian always, as numbers of a sketch sum many elements; so
+//             E n_i² = |G|² (1 + β_i) and cosines are 1/(1 + β). For t(3) the
+//             norm is multiplied by e^(τ z/2), τ as follows
 //             without: log n_i² = log(|G|² (1 + β_i)) + τ z, with the variance
 //             τ² = (2 β_i² + 4 β_i)/(d (1 + β_i)²) of a χ² of dimension d, and
 //             c_i = (h + √(β_i/d) z)/√(1 + β_i), where
@@ -71,6 +72,8 @@ class Generator {
   void DrawOverflow();
   void TurnDirection();
   void MixDuplicates();
+  // τ.
+  double NormDeviation(double signal, double own_noise) const;
   // Fills in the report of draws_[rank], and its cosine.
   void Report(uint32_t rank, frames::Report& report, double& cosine);
   void ReportSketch(const Draw& draw, double signal, double noise_scale,

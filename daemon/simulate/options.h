@@ -71,7 +71,8 @@ struct Options {
   double noise_end = 4;
   double noise_steps = 100;
   // Independent directions among the noise of a gradient: many make norms and
-  // cosines sure; ≥ 8. Ignored with sketches, whose width takes its place.
+  // cosines sure; ≥ 8. With sketches their width takes its place, but for the
+  // tails of the norm.
   double effective_dimension = 1000;
   // Steps over which the mean direction keeps 1/e of itself; 0: a new one at
   // each step.

@@ -30,15 +30,11 @@ double Random::Gaussian() {
   return x * factor;
 }
 
-double Random::HeavyScale() {
+double Random::StudentT3() {
   // χ² with 3 degrees of freedom: an exponential and the square of a Gaussian.
   const double gaussian = Gaussian();
-  return std::sqrt(3 / (gaussian * gaussian - 2 * std::log(Uniform())));
-}
-
-double Random::StudentT3() {
-  const double scale = HeavyScale();
-  return Gaussian() * scale * (0.6745 / 0.7649);
+  const double chi_square = gaussian * gaussian - 2 * std::log(Uniform());
+  return Gaussian() / std::sqrt(chi_square / 3) * (0.6745 / 0.7649);
 }
 
 }  // namespace muster::simulate

@@ -23,8 +23,6 @@ class Random {
   // Student's t with 3 degrees of freedom, scaled so that its quartiles are
   // those of Gaussian() (0.6745 instead of 0.7649).
   double StudentT3();
-  // √(3/χ²₃): a Gaussian vector times this is multivariate t(3).
-  double HeavyScale();
 
  private:
   uint64_t state_;

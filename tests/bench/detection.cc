@@ -334,7 +334,8 @@ int Main(int argc, char** argv) {
       HealthyCell& cell = healthy[i];
       cell.count = CountHealthy(cell.healthy, frames[i], 3 * frames[i]);
       const std::lock_guard<std::mutex> lock(progress);
-      std::fprintf(stderr, "healthy %s %s: %llu alarms of %llu at target 1000\n",
+      std::fprintf(stderr,
+                   "healthy %s %s: %llu alarms of %llu at target 1000\n",
                    cell.healthy.name.c_str(), cell.world.c_str(),
                    static_cast<unsigned long long>(cell.count.strict_alarms),
                    static_cast<unsigned long long>(cell.count.strict_steps));
@@ -363,8 +364,8 @@ int Main(int argc, char** argv) {
   FlatJson json;
   AddHealthy(healthy, json);
   for (const FaultCell& cell : faults) {
-    const std::string key = std::string("fault.") + cell.fault->name + "." +
-                            WorldName(cell.ranks);
+    const std::string key =
+        std::string("fault.") + cell.fault->name + "." + WorldName(cell.ranks);
     AddOutcome(key, cell.count.muster, json);
     for (int i = 0; i < Rules::kCount; ++i) {
       AddOutcome(std::string("baseline.") + Rules::kNames[i] + "." + key,

@@ -28,7 +28,8 @@ std::optional<Ranks> SigmaAndTenPercent(const consistency::Measures& measures) {
 }
 
 double MedianOf(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  const auto middle =
+      values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   if (values.size() % 2 == 1) return *middle;
   return (*middle + *std::max_element(values.begin(), middle)) / 2;

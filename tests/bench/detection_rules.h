@@ -24,7 +24,8 @@ class Rules {
   //                    exponential standard deviations, after 30 frames
   //   sigma_and_10pct  a loss more than one standard deviation of the ranks and
   //                    more than 10 % from their mean
-  //   mad              0.6745 |x − median| > 3.5 MAD of the ranks, x the loss or
+  //   mad              0.6745 |x − median| > 3.5 MAD of the ranks, x the loss
+  //   or
   //                    the gradient norm
   //   cosine_below_0p2 a rank's cosine to the others is below 0.2
   //   weight_hash      replica fingerprints differ
