@@ -1,11 +1,12 @@
 // What is deleted, and what goes on when nothing can be written.
+#include "daemon/history/retention.h"
+
 #include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "daemon/history/reader.h"
-#include "daemon/history/retention.h"
 #include "daemon/history/schema.h"
 #include "daemon/history/writer.h"
 #include "gtest/gtest.h"
@@ -120,9 +121,9 @@ class Locker {
   explicit Locker(const std::string& path) {
     sqlite3_open(path.c_str(), &database_);
     sqlite3_busy_timeout(database_, 5000);
-    EXPECT_EQ(sqlite3_exec(database_, "BEGIN IMMEDIATE", nullptr, nullptr,
-                           nullptr),
-              SQLITE_OK);
+    EXPECT_EQ(
+        sqlite3_exec(database_, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr),
+        SQLITE_OK);
   }
   ~Locker() { sqlite3_close(database_); }
 
