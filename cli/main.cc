@@ -15,6 +15,7 @@
 #include "cli/options.h"
 #include "cli/query_client.h"
 #include "cli/replay.h"
+#include "cli/simulation.h"
 
 namespace muster::cli {
 namespace {
@@ -163,11 +164,19 @@ int ReplayRuns(const Options& options) {
   return kWrongUsage;
 }
 
+int Simulation(const Options& options) {
+  const auto summary =
+      Simulate(options.address, options.run, options.simulation);
+  if (!summary.ok()) return Fail(summary.status());
+  return Print(FormatSimulation(*summary, options.json));
+}
+
 int Main(int argc, char** argv) {
   const auto options = ParseOptions(argc, argv, std::getenv);
   if (!options.ok()) return Fail(options.status());
   if (options->output) return Print(*options->output);
   if (options->verb == Verb::kReplay) return ReplayRuns(*options);
+  if (options->verb == Verb::kSimulate) return Simulation(*options);
   QueryClient client(options->address);
   switch (options->verb) {
     case Verb::kStatus:
@@ -181,6 +190,7 @@ int Main(int argc, char** argv) {
     case Verb::kAlerts:
       return Alerts(*options, client);
     case Verb::kReplay:
+    case Verb::kSimulate:
       break;
   }
   return kWrongUsage;

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "cli/simulation_options.h"
 
 namespace muster::cli {
 namespace {
@@ -18,7 +19,7 @@ constexpr char kFooter[] =
     "3 the daemon cannot be reached.\n"
     "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
 
-void AddVerbs(CLI::App& app, Options& options) {
+void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   const auto add = [&](const char* name, const char* help, Verb verb) {
     CLI::App* command = app.add_subcommand(name, help);
     command->add_option("RUN", options.run, "run id");
@@ -65,6 +66,10 @@ void AddVerbs(CLI::App& app, Options& options) {
       ->add_option("--config", options.config,
                    "judge under this configuration, not the stored one")
       ->type_name("FILE");
+  AddSimulationFlags(
+      *add("simulate", "sends a synthetic run, for tuning, tests and load",
+           Verb::kSimulate),
+      simulation);
 }
 
 }  // namespace
@@ -86,7 +91,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   app.footer(kFooter);
   // Lets --json and --address stand behind the verb too.
   app.fallthrough();
-  AddVerbs(app, options);
+  SimulationFlags simulation;
+  AddVerbs(app, options, simulation);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -105,12 +111,18 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   if (verbs != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
-                     ": status, runs, ranks, steps, alerts or replay"
+                     ": status, runs, ranks, steps, alerts, replay or simulate"
                      " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--from is ", *options.from, "; allowed: at most --to, ", *options.to));
+  }
+  if (options.verb == Verb::kSimulate) {
+    auto checked = ToSimulationOptions(simulation);
+    if (!checked.ok()) return checked.status();
+    options.simulation = *std::move(checked);
+    if (options.run.empty()) options.run = "simulated";
   }
   return options;
 }

@@ -8,10 +8,11 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "cli/simulation.h"
 
 namespace muster::cli {
 
-enum class Verb { kStatus, kRuns, kRanks, kSteps, kAlerts, kReplay };
+enum class Verb { kStatus, kRuns, kRanks, kSteps, kAlerts, kReplay, kSimulate };
 
 struct Options {
   // Set for --help and --version: print this and exit with 0.
@@ -37,6 +38,7 @@ struct Options {
   // the stored one; empty where none was given.
   std::string history;
   std::string config;
+  SimulationOptions simulation;  // simulate
 };
 
 using EnvironmentLookup = std::function<const char*(const char* name)>;

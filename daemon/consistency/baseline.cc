@@ -88,43 +88,18 @@ void MeasureScalars(const Frame& frame, Measures& measures) {
   measures.replica_values = static_cast<uint32_t>(fingerprints.size());
 }
 
-// The comparable directions of a frame, and their sums.
-struct Directions {
-  std::vector<size_t> indices;  // into the frame's reports
-  std::vector<std::vector<double>> units;
-  std::vector<double> sum;  // S = Σ u_i
-  double sum_square = 0;    // ‖S‖²
-
-  size_t count() const { return indices.size(); }
-};
-
-void AddScaled(double scale, const std::vector<double>& vector,
-               std::vector<double>& sum) {
-  for (size_t j = 0; j < sum.size(); ++j) sum[j] += scale * vector[j];
-}
-
-Directions DirectionsOf(const Frame& frame) {
-  Directions directions;
-  directions.indices = ComparableDirections(frame);
-  for (size_t i : directions.indices) {
-    directions.units.push_back(DecodeDirection(frame.reports[i].sketch));
-    directions.sum.resize(directions.units.front().size());
-    AddScaled(1, directions.units.back(), directions.sum);
-  }
-  directions.sum_square = Dot(directions.sum, directions.sum);
-  return directions;
-}
-
 // Agreement within the frame. Requires two directions.
-void MeasureCosines(const Directions& directions, Measures& measures) {
+void MeasureCosines(const Frame& frame, const DirectionSums& directions,
+                    Measures& measures) {
   const auto count = static_cast<double>(directions.count());
-  measures.cosine_mean = std::clamp(
-      (directions.sum_square - count) / (count * (count - 1)), -1.0, 1.0);
+  const double sum_square = Dot(directions.sum, directions.sum);
+  measures.cosine_mean =
+      std::clamp((sum_square - count) / (count * (count - 1)), -1.0, 1.0);
+  const std::vector<double> on_sum = Project(frame, directions, directions.sum);
   for (size_t i = 0; i < directions.count(); ++i) {
     // u_i · (S − u_i) and ‖S − u_i‖², with u_i · u_i = 1.
-    const double product = Dot(directions.units[i], directions.sum);
     const std::optional<double> cosine =
-        Cosine(product - 1, 1, directions.sum_square - 2 * product + 1);
+        Cosine(on_sum[i] - 1, 1, sum_square - 2 * on_sum[i] + 1);
     measures.ranks[directions.indices[i]].gradient_cosine = cosine;
     if (cosine) {
       measures.cosine_min =
@@ -139,7 +114,7 @@ struct BatchWeights {
   bool in_batches = false;  // not all ranks gave one
 };
 
-BatchWeights WeightsOf(const Frame& frame, const Directions& directions) {
+BatchWeights WeightsOf(const Frame& frame, const DirectionSums& directions) {
   double inverses = 0;
   for (size_t i : directions.indices) {
     if (!frame.reports[i].weight) return {.in_batches = true};
@@ -149,18 +124,18 @@ BatchWeights WeightsOf(const Frame& frame, const Directions& directions) {
 }
 
 // Requires two directions.
-NoiseEstimate EstimateNoise(const Frame& frame, const Directions& directions,
+NoiseEstimate EstimateNoise(const Frame& frame, const DirectionSums& directions,
                             double harmonic_mean) {
-  std::vector<double> sum(directions.sum.size());
   double squares = 0;
-  for (size_t i = 0; i < directions.count(); ++i) {
-    const double norm = *frame.reports[directions.indices[i]].gradient_norm;
-    AddScaled(norm, directions.units[i], sum);
+  for (size_t i : directions.indices) {
+    const double norm = *frame.reports[i].gradient_norm;
     squares += norm * norm;
   }
   const auto count = static_cast<double>(directions.count());
   NoiseEstimate estimate;
-  estimate.gradient_square = (Dot(sum, sum) - squares) / (count * (count - 1));
+  estimate.gradient_square =
+      (Dot(directions.gradient_sum, directions.gradient_sum) - squares) /
+      (count * (count - 1));
   estimate.covariance_trace =
       harmonic_mean * (squares / count - estimate.gradient_square);
   return estimate;
@@ -174,13 +149,13 @@ struct Baseline::State {
   std::vector<double> previous;   // S of the frame before; empty if it had none
   uint32_t previous_attempt = 0;
 
-  void MeasureNoise(const Frame& frame, const Directions& directions,
+  void MeasureNoise(const Frame& frame, const DirectionSums& directions,
                     Measures& measures);
-  void MeasureAgainstPast(const Directions& directions, Measures& measures);
+  void MeasureAgainstPast(const DirectionSums& directions, Measures& measures);
 };
 
 void Baseline::State::MeasureNoise(const Frame& frame,
-                                   const Directions& directions,
+                                   const DirectionSums& directions,
                                    Measures& measures) {
   const BatchWeights weights = WeightsOf(frame, directions);
   if (directions.count() >= 2) {
@@ -203,32 +178,34 @@ void Baseline::State::MeasureNoise(const Frame& frame,
   }
 }
 
-void Baseline::State::MeasureAgainstPast(const Directions& directions,
+void Baseline::State::MeasureAgainstPast(const DirectionSums& directions,
                                          Measures& measures) {
   if (previous.size() == directions.sum.size() &&
       previous_attempt == measures.attempt) {
     measures.step_cosine =
         Cosine(Dot(previous, directions.sum), Dot(previous, previous),
-               directions.sum_square);
+               Dot(directions.sum, directions.sum));
   }
   previous = directions.sum;
   previous_attempt = measures.attempt;
   if (directions.count() == 0) return;
 
-  if (reference.size() == directions.sum.size()) {
-    const double square = Dot(reference, reference);
-    for (size_t i = 0; i < directions.count(); ++i) {
-      const std::optional<double> cosine =
-          Cosine(Dot(directions.units[i], reference), 1, square);
-      if (cosine)
-        measures.ranks[directions.indices[i]].divergence = 1 - *cosine;
+  const double square = Dot(reference, reference);
+  for (size_t i = 0; i < directions.on_reference.size(); ++i) {
+    const std::optional<double> cosine =
+        Cosine(directions.on_reference[i], 1, square);
+    if (cosine) {
+      measures.ranks[directions.indices[i]].divergence = 1 - *cosine;
     }
-  } else {
+  }
+  if (reference.size() != directions.sum.size()) {
     reference.assign(directions.sum.size(), 0);
   }
   const auto count = static_cast<double>(directions.count());
-  for (double& value : reference) value *= kReferenceDecay;
-  AddScaled((1 - kReferenceDecay) / count, directions.sum, reference);
+  for (size_t j = 0; j < reference.size(); ++j) {
+    reference[j] = kReferenceDecay * reference[j] +
+                   (1 - kReferenceDecay) / count * directions.sum[j];
+  }
 }
 
 Baseline::Baseline() : state_(std::make_unique<State>()) {}
@@ -245,9 +222,9 @@ Measures Baseline::Measure(const Frame& frame) {
   MeasureScalars(frame, measures);
   measures.lookalikes = FindLookalikes(frame);
 
-  const Directions directions = DirectionsOf(frame);
+  const DirectionSums directions = SumDirections(frame, state_->reference);
   measures.directions = static_cast<uint32_t>(directions.count());
-  if (directions.count() >= 2) MeasureCosines(directions, measures);
+  if (directions.count() >= 2) MeasureCosines(frame, directions, measures);
   state_->MeasureNoise(frame, directions, measures);
   state_->MeasureAgainstPast(directions, measures);
   return measures;

@@ -1,31 +1,17 @@
 #include "daemon/consistency/directions.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <map>
 
 #include "daemon/consistency/measure.h"
+#include "daemon/consistency/vector_sums.h"
 
 namespace muster::consistency {
 namespace {
 
 using frames::Frame;
 using frames::Report;
-
-static_assert(std::endian::native == std::endian::little,
-              "sketches are read as they lie in memory");
-
-// IEEE 754 binary16 to binary32, exactly, of finite numbers and without a
-// branch: the same layout with 13 more bits of fraction, and an exponent whose
-// bias is 112 larger.
-float HalfToFloat(uint16_t half) {
-  const auto magnitude =
-      std::bit_cast<float>(uint32_t{half & 0x7FFFu} << 13) * 0x1p112f;
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) |
-                              uint32_t{half & 0x8000u} << 16);
-}
 
 // The most frequent of `values`, the largest of equally frequent ones.
 template <typename T>
@@ -42,20 +28,7 @@ std::optional<T> MostCommon(const std::vector<T>& values) {
 }  // namespace
 
 double Dot(const std::vector<double>& a, const std::vector<double>& b) {
-  // Eight sums side by side, so that none waits for the one before; their order
-  // is fixed, whatever the compiler makes of them.
-  constexpr size_t kLanes = 8;
-  double sums[kLanes] = {};
-  const size_t width = std::min(a.size(), b.size());
-  size_t j = 0;
-  for (; j + kLanes <= width; j += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += a[j + lane] * b[j + lane];
-    }
-  }
-  for (size_t lane = 0; j < width; ++j, ++lane) sums[lane] += a[j] * b[j];
-  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
-         ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+  return SumOfProducts(a.data(), b.data(), std::min(a.size(), b.size()));
 }
 
 std::optional<uint64_t> CommonCoverage(const Frame& frame) {
@@ -73,15 +46,51 @@ bool HasComparableNorm(const Report& report,
 }
 
 std::vector<double> DecodeDirection(std::string_view sketch) {
-  std::vector<double> direction(sketch.size() / 2);
-  for (size_t j = 0; j < direction.size(); ++j) {
-    uint16_t half;
-    std::memcpy(&half, sketch.data() + 2 * j, sizeof(half));
-    direction[j] = HalfToFloat(half);
-  }
-  const double scale = 1 / std::sqrt(Dot(direction, direction));
-  for (double& value : direction) value *= scale;
+  std::vector<float> numbers(sketch.size() / 2);
+  DecodeHalves(sketch.data(), numbers.size(), numbers.data());
+  const double norm = std::sqrt(SumOfSquares(numbers.data(), numbers.size()));
+  std::vector<double> direction(numbers.size());
+  for (size_t j = 0; j < numbers.size(); ++j) direction[j] = numbers[j] / norm;
   return direction;
+}
+
+DirectionSums SumDirections(const Frame& frame,
+                            const std::vector<double>& reference) {
+  DirectionSums sums;
+  sums.indices = ComparableDirections(frame);
+  if (sums.indices.empty()) return sums;
+  const size_t width = frame.reports[sums.indices[0]].sketch.size() / 2;
+  sums.sum.assign(width, 0);
+  sums.gradient_sum.assign(width, 0);
+  std::vector<float> numbers(width);
+  for (size_t i : sums.indices) {
+    const Report& report = frame.reports[i];
+    DecodeHalves(report.sketch.data(), width, numbers.data());
+    const double length = std::sqrt(SumOfSquares(numbers.data(), width));
+    sums.lengths.push_back(length);
+    AddScaled(1 / length, numbers.data(), width, sums.sum.data());
+    AddScaled(*report.gradient_norm / length, numbers.data(), width,
+              sums.gradient_sum.data());
+    if (reference.size() == width) {
+      sums.on_reference.push_back(
+          SumOfProducts(numbers.data(), reference.data(), width) / length);
+    }
+  }
+  return sums;
+}
+
+std::vector<double> Project(const Frame& frame, const DirectionSums& sums,
+                            const std::vector<double>& v) {
+  std::vector<float> numbers(v.size());
+  std::vector<double> products;
+  products.reserve(sums.count());
+  for (size_t i = 0; i < sums.count(); ++i) {
+    DecodeHalves(frame.reports[sums.indices[i]].sketch.data(), v.size(),
+                 numbers.data());
+    products.push_back(SumOfProducts(numbers.data(), v.data(), v.size()) /
+                       sums.lengths[i]);
+  }
+  return products;
 }
 
 double DirectionCosine(const Report& a, const Report& b) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -42,16 +43,25 @@ std::string SketchFault(const std::string& sketch, uint32_t width) {
     return absl::StrCat("sketch has ", sketch.size(), " bytes; width ", width,
                         " needs ", 2 * width);
   }
-  bool any = false;
-  for (size_t i = 0; i < sketch.size(); i += 2) {
-    const int low = static_cast<unsigned char>(sketch[i]);
-    const int high = static_cast<unsigned char>(sketch[i + 1]);
-    if ((high & 0x7C) == 0x7C) {
-      return absl::StrCat("sketch number ", i / 2, " is not finite");
-    }
-    any |= low != 0 || (high & 0x7F) != 0;
+  // Four numbers at a time, whose exponents and signs are these bits: adding
+  // one to an exponent that is all ones carries into the sign's place.
+  constexpr uint64_t kExponents = 0x7C007C007C007C00;
+  constexpr uint64_t kOnes = 0x0400040004000400;
+  constexpr uint64_t kSigns = 0x8000800080008000;
+  uint64_t not_finite = 0;
+  uint64_t any = 0;
+  for (size_t i = 0; i < sketch.size(); i += sizeof(uint64_t)) {
+    uint64_t numbers = 0;
+    std::memcpy(&numbers, sketch.data() + i, sizeof(numbers));
+    not_finite |= ((numbers & kExponents) + kOnes) & kSigns;
+    any |= numbers & ~kSigns;
   }
-  return any ? "" : "sketch is all zero";
+  if (not_finite != 0) {
+    size_t i = 0;
+    while ((sketch[2 * i + 1] & 0x7C) != 0x7C) ++i;
+    return absl::StrCat("sketch number ", i, " is not finite");
+  }
+  return any != 0 ? "" : "sketch is all zero";
 }
 
 }  // namespace

@@ -102,5 +102,43 @@ TEST(OptionsTest, HelpSaysWhatAPersonNeeds) {
   EXPECT_THAT(Parse({"--version"})->output.value_or(""), HasSubstr("muster "));
 }
 
+TEST(OptionsTest, SimulationTakesItsModelFromFlags) {
+  const auto options = Parse(
+      {"simulate", "night", "--steps", "7", "--ranks", "16", "--tails",
+       "student-t3", "--weights", "fixed", "--lr-drop", "3", "--lr-drop", "5",
+       "--fault", "loss-shift:3:300:4:20", "--fault", "exponent-flip:1:2"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->verb, Verb::kSimulate);
+  EXPECT_EQ(options->run, "night");
+  EXPECT_EQ(Parse({"simulate"})->run, "simulated");
+  EXPECT_EQ(options->simulation.steps, 7u);
+  const simulate::Options& model = options->simulation.model;
+  EXPECT_EQ(model.ranks, 16u);
+  EXPECT_EQ(model.tails, simulate::Tails::kStudentT3);
+  EXPECT_EQ(model.weights, simulate::Weights::kFixed);
+  EXPECT_EQ(model.lr_drops, (std::vector<uint64_t>{3, 5}));
+  ASSERT_EQ(model.faults.size(), 2u);
+  EXPECT_EQ(model.faults[0].kind, simulate::FaultKind::kLossShift);
+  EXPECT_EQ(model.faults[0].rank, 3u);
+  EXPECT_EQ(model.faults[0].onset, 300u);
+  EXPECT_EQ(model.faults[0].size, 4);
+  EXPECT_EQ(model.faults[0].steps, 20u);
+  EXPECT_EQ(model.faults[1].size, 30);
+}
+
+TEST(OptionsTest, BadSimulationsSayWhatIsAllowed) {
+  EXPECT_THAT(ErrorOf({"simulate", "--fault", "loss:1:2"}),
+              HasSubstr("kind is none of loss-shift, "));
+  EXPECT_THAT(ErrorOf({"simulate", "--fault", "loss-shift:1"}),
+              HasSubstr("has 2 parts; allowed is KIND:RANK:ONSET"));
+  EXPECT_THAT(ErrorOf({"simulate", "--fault", "loss-shift:8:2"}),
+              HasSubstr("rank of fault loss-shift is 8; allowed are 0 … 7"));
+  EXPECT_THAT(ErrorOf({"simulate", "--loss-noise", "3"}),
+              HasSubstr("loss_noise is 3; allowed are 0 … 1"));
+  EXPECT_THAT(ErrorOf({"simulate", "--ranks", "0"}), HasSubstr("--ranks"));
+  EXPECT_THAT(ErrorOf({"simulate", "--steps", "0"}), HasSubstr("--steps"));
+  EXPECT_THAT(ErrorOf({"simulate", "--tails", "thick"}), HasSubstr("--tails"));
+}
+
 }  // namespace
 }  // namespace muster::cli

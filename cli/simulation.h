@@ -1,0 +1,45 @@
+// `muster simulate`: a synthetic run, sent to a daemon as its ranks would.
+#ifndef MUSTER_CLI_SIMULATION_H_
+#define MUSTER_CLI_SIMULATION_H_
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "daemon/simulate/options.h"
+
+namespace muster::cli {
+
+// What to send, and how fast.
+struct SimulationOptions {
+  simulate::Options model;
+  uint64_t steps = 1000;
+  // Steps sent in a second; 0: as fast as the daemon takes them.
+  double steps_per_second = 0;
+};
+
+struct SimulationSummary {
+  std::string run;
+  uint64_t steps = 0;
+  uint64_t reports = 0;
+  uint64_t refused = 0;  // messages and reports
+  std::string refusal;   // the first one's words; empty if none
+  double seconds = 0;
+  std::set<uint64_t> alerts;          // ids of those that fired
+  std::set<std::string> alert_lines;  // kind and evidence, as they began
+};
+
+// Sends the run over one stream that carries all ranks as sources, and waits
+// until the daemon has settled all reports. UNAVAILABLE where the daemon cannot
+// be reached or breaks the stream; FAILED_PRECONDITION where it refuses a rank.
+absl::StatusOr<SimulationSummary> Simulate(const std::string& address,
+                                           const std::string& run,
+                                           const SimulationOptions& options);
+
+// For people, or one JSON object.
+std::string FormatSimulation(const SimulationSummary& summary, bool json);
+
+}  // namespace muster::cli
+
+#endif  // MUSTER_CLI_SIMULATION_H_

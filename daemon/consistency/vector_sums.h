@@ -1,0 +1,27 @@
+// Sums over the numbers of sketches, on the processor's vectors: internal to
+// this room.
+#ifndef MUSTER_DAEMON_CONSISTENCY_VECTOR_SUMS_H_
+#define MUSTER_DAEMON_CONSISTENCY_VECTOR_SUMS_H_
+
+#include <cstddef>
+
+namespace muster::consistency {
+
+// All of these give the same bits on all processors: products are rounded
+// before they are added, and element j goes to the partial sum j mod 8; the
+// eight are added pairwise, (0+4)+(2+6) and (1+5)+(3+7), then both. `numbers`
+// is the length of each array.
+
+// Little-endian IEEE half precision to float32, exactly; all finite.
+void DecodeHalves(const char* halves, size_t numbers, float* decoded);
+// Σ x_j², in double.
+double SumOfSquares(const float* x, size_t numbers);
+// Σ x_j y_j.
+double SumOfProducts(const float* x, const double* y, size_t numbers);
+double SumOfProducts(const double* x, const double* y, size_t numbers);
+// sum_j += scale · x_j.
+void AddScaled(double scale, const float* x, size_t numbers, double* sum);
+
+}  // namespace muster::consistency
+
+#endif  // MUSTER_DAEMON_CONSISTENCY_VECTOR_SUMS_H_

@@ -1,0 +1,123 @@
+#include "daemon/consistency/vector_sums.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+// Those that vector_sums.cc is not compiled for.
+#define HWY_DISABLED_TARGETS                                               \
+  (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3 | \
+   HWY_AVX3_DL)
+#include "hwy/highway.h"
+
+namespace muster::consistency {
+namespace {
+
+// Each instruction set of this processor that the sums are compiled for.
+class VectorSumsTest : public ::testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+
+std::vector<int64_t> Targets() {
+  std::vector<int64_t> targets;
+  for (int bit = 0; bit < 63; ++bit) {
+    const int64_t target = int64_t{1} << bit;
+    if (hwy::SupportedTargets() & HWY_TARGETS & target) {
+      targets.push_back(target);
+    }
+  }
+  return targets;
+}
+
+template <typename T>
+std::vector<T> Numbers(size_t count, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<double> normal;
+  std::vector<T> numbers(count);
+  for (T& number : numbers) number = static_cast<T>(normal(random));
+  return numbers;
+}
+
+// The header's order of summation, word by word.
+double InOrder(const std::vector<double>& terms) {
+  double p[8] = {};
+  for (size_t j = 0; j < terms.size(); ++j) p[j % 8] += terms[j];
+  return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+}
+
+// Every finite binary16: sign (1 + f/1024) 2^(e − 15), or f 2⁻²⁴ where e is 0.
+TEST_P(VectorSumsTest, DecodesEachHalf) {
+  std::string bytes;
+  std::vector<double> expected;
+  for (uint32_t half = 0; half < 0x10000; ++half) {
+    const int exponent = half >> 10 & 0x1F;
+    const int fraction = half & 0x3FF;
+    if (exponent == 0x1F) continue;
+    bytes.push_back(static_cast<char>(half & 0xFF));
+    bytes.push_back(static_cast<char>(half >> 8));
+    const double magnitude = exponent == 0
+                                 ? std::ldexp(fraction, -24)
+                                 : std::ldexp(1024 + fraction, exponent - 25);
+    expected.push_back((half & 0x8000) != 0 ? -magnitude : magnitude);
+  }
+  std::vector<float> decoded(expected.size());
+  DecodeHalves(bytes.data(), decoded.size(), decoded.data());
+  for (size_t j = 0; j < decoded.size(); ++j) {
+    EXPECT_EQ(decoded[j], expected[j]);
+    EXPECT_EQ(std::signbit(decoded[j]), std::signbit(expected[j]));
+  }
+}
+
+TEST_P(VectorSumsTest, DecodesNoFurtherThanTold) {
+  const std::string bytes(2 * 13, '\x3C');
+  for (size_t numbers = 0; numbers <= 13; ++numbers) {
+    std::vector<float> decoded(14, -1);
+    DecodeHalves(bytes.data(), numbers, decoded.data());
+    EXPECT_EQ(decoded[numbers], -1);
+  }
+}
+
+TEST_P(VectorSumsTest, SumsInTheStatedOrder) {
+  for (size_t count : {0u, 1u, 7u, 8u, 9u, 64u, 1000u, 1024u}) {
+    const auto x = Numbers<float>(count, 1);
+    const auto y = Numbers<double>(count, 2);
+    const auto z = Numbers<double>(count, 3);
+    std::vector<double> squares;
+    std::vector<double> mixed;
+    std::vector<double> products;
+    for (size_t j = 0; j < count; ++j) {
+      squares.push_back(double{x[j]} * x[j]);
+      mixed.push_back(x[j] * y[j]);
+      products.push_back(y[j] * z[j]);
+    }
+    EXPECT_EQ(SumOfSquares(x.data(), count), InOrder(squares));
+    EXPECT_EQ(SumOfProducts(x.data(), y.data(), count), InOrder(mixed));
+    EXPECT_EQ(SumOfProducts(y.data(), z.data(), count), InOrder(products));
+  }
+}
+
+TEST_P(VectorSumsTest, AddsScaledNumbers) {
+  const auto x = Numbers<float>(1003, 4);
+  const auto before = Numbers<double>(1004, 5);
+  std::vector<double> sum = before;
+  AddScaled(0.3, x.data(), x.size(), sum.data());
+  for (size_t j = 0; j < x.size(); ++j) {
+    EXPECT_EQ(sum[j], before[j] + 0.3 * double{x[j]});
+  }
+  EXPECT_EQ(sum.back(), before.back());
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, VectorSumsTest,
+                         ::testing::ValuesIn(Targets()),
+                         [](const ::testing::TestParamInfo<int64_t>& info) {
+                           return std::string(hwy::TargetName(info.param));
+                         });
+
+}  // namespace
+}  // namespace muster::consistency
