@@ -6,7 +6,10 @@
 #include "daemon/detect/non_finite.h"
 #include "daemon/detect/rank_missing.h"
 #include "daemon/detect/rank_outlier.h"
+#include "daemon/detect/replica_drift.h"
+#include "daemon/detect/shard_overlap.h"
 #include "daemon/detect/source_mismatch.h"
+#include "daemon/detect/zero_gradients.h"
 
 namespace muster::detect {
 namespace {
@@ -32,6 +35,10 @@ const char* KindName(Kind kind) {
       return "RankOutlier";
     case Kind::kRankMissing:
       return "RankMissing";
+    case Kind::kShardOverlap:
+      return "ShardOverlap";
+    case Kind::kReplicaDrift:
+      return "ReplicaDrift";
   }
   return "Unknown";
 }
@@ -81,6 +88,9 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
   detectors.push_back(std::make_unique<DuplicateShard>(options));
   detectors.push_back(std::make_unique<RankOutlier>(options.rank_outlier));
   detectors.push_back(std::make_unique<RankMissing>(options));
+  detectors.push_back(std::make_unique<ZeroGradients>());
+  detectors.push_back(std::make_unique<ReplicaDrift>());
+  detectors.push_back(std::make_unique<ShardOverlap>());
   return detectors;
 }
 

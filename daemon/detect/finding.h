@@ -15,8 +15,10 @@ enum class Kind {
   kDuplicateShard,
   kRankOutlier,
   kRankMissing,
+  kShardOverlap,
+  kReplicaDrift,
 };
-inline constexpr int kKindCount = 5;
+inline constexpr int kKindCount = 7;
 
 // "NonFinite", …
 const char* KindName(Kind kind);
