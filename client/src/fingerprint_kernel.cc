@@ -64,12 +64,12 @@ uint64_t InnerSum(const unsigned char* block) {
   auto even = hn::Zero(wide);
   auto odd = hn::Zero(wide);
   for (size_t j = 0; j < kHalf; j += hn::Lanes(words)) {
-    const auto near = hn::Add(
-        hn::BitCast(words, hn::LoadU(bytes, block + 4 * j)),
-        hn::Load(words, kKeys.data() + j));
-    const auto far = hn::Add(
-        hn::BitCast(words, hn::LoadU(bytes, block + 4 * (j + kHalf))),
-        hn::Load(words, kKeys.data() + j + kHalf));
+    const auto near =
+        hn::Add(hn::BitCast(words, hn::LoadU(bytes, block + 4 * j)),
+                hn::Load(words, kKeys.data() + j));
+    const auto far =
+        hn::Add(hn::BitCast(words, hn::LoadU(bytes, block + 4 * (j + kHalf))),
+                hn::Load(words, kKeys.data() + j + kHalf));
     even = hn::Add(even, hn::MulEven(near, far));
     // The odd lanes, moved to the even ones.
     const auto upper = [&](auto lanes) {

@@ -43,8 +43,8 @@ void ParameterRecord::AddParameters(uint32_t group, uint64_t offset,
   Made(spec_, parameters_).Add(offset, data, count, type);
 }
 
-void ParameterRecord::AddChange(uint64_t offset, const void* data,
-                                size_t count, DataType type) {
+void ParameterRecord::AddChange(uint64_t offset, const void* data, size_t count,
+                                DataType type) {
   Made(spec_, change_).Add(offset, data, count, type);
 }
 

@@ -144,9 +144,9 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
   if (end.gradient_scale && IsPositive(scale)) {
     set(scale, &report.has_gradient_scale, &report.gradient_scale);
   }
-  const std::optional<uint64_t> fingerprint =
-      end.replica_fingerprint ? end.replica_fingerprint
-                              : parameters_.fingerprint();
+  const std::optional<uint64_t> fingerprint = end.replica_fingerprint
+                                                  ? end.replica_fingerprint
+                                                  : parameters_.fingerprint();
   report.has_replica_fingerprint = fingerprint.has_value();
   report.replica_fingerprint = fingerprint.value_or(0);
   report.replica_groups_count =

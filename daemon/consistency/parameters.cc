@@ -176,7 +176,8 @@ void MeasureLocalUpdates(const Frame& frame, Measures& measures) {
     sum += *frame.reports[i].local_distance;
     ++count;
   }
-  if (count > 0 && std::isfinite(sum)) measures.local_distance_mean = sum / count;
+  if (count > 0 && std::isfinite(sum))
+    measures.local_distance_mean = sum / count;
 
   const Sketches sketches = Decode(frame, &Report::local_sketch);
   if (sketches.count() < 2) return;

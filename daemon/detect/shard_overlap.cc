@@ -34,12 +34,10 @@ std::vector<uint32_t> Named(std::vector<uint32_t> ranks, size_t of) {
 bool FindOverlap(const Measures& measures, Concern& concern) {
   const SampleMeasures& samples = *measures.samples;
   const double padding = measures.ranks_expected - 1.0;
-  const double sure =
-      samples.distinct *
-      (samples.shared_share - kSureErrors * samples.shared_error);
+  const double sure = samples.distinct * (samples.shared_share -
+                                          kSureErrors * samples.shared_error);
   if (samples.with_replacement || samples.shared_share <= kHealthyShare ||
-      sure <= padding ||
-      samples.kept < kMinDrawn * measures.ranks_reporting) {
+      sure <= padding || samples.kept < kMinDrawn * measures.ranks_reporting) {
     return false;
   }
   double worst = 0;
@@ -63,11 +61,10 @@ bool FindOverlap(const Measures& measures, Concern& concern) {
                           100 * samples.shared_error);
   }
   if (samples.undrawn_share) {
-    absl::StrAppendFormat(&concern.evidence,
-                          "; %.3g%% of the data set %s drawn by nobody%s",
-                          100 * *samples.undrawn_share,
-                          samples.closed ? "was" : "has been",
-                          samples.closed ? "" : " yet");
+    absl::StrAppendFormat(
+        &concern.evidence, "; %.3g%% of the data set %s drawn by nobody%s",
+        100 * *samples.undrawn_share, samples.closed ? "was" : "has been",
+        samples.closed ? "" : " yet");
   }
   concern.evidence += ".";
   concern.ranks = Named(std::move(concern.ranks), measures.ranks_reporting);

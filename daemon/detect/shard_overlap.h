@@ -25,9 +25,9 @@ namespace muster::detect {
 // attempt, which starts the account again.
 //
 // Assumption: an epoch draws each sample once; where ranks state that they draw
-// with replacement, overlap and repeats are not judged. Statistic: counts, exact
-// up to the account's limit (consistency/epoch_account.h). Guarantee: exact up
-// to it, beyond it that of 4 standard errors.
+// with replacement, overlap and repeats are not judged. Statistic: counts,
+// exact up to the account's limit (consistency/epoch_account.h). Guarantee:
+// exact up to it, beyond it that of 4 standard errors.
 //
 // Thread-compatible.
 class ShardOverlap : public Detector {
@@ -41,8 +41,8 @@ class ShardOverlap : public Detector {
     StandingRanks standing;
     uint64_t epoch = 0;
   };
-  void Settle(Life& life, const JudgedFrame& frame, bool found,
-              Concern concern, std::vector<Finding>& out);
+  void Settle(Life& life, const JudgedFrame& frame, bool found, Concern concern,
+              std::vector<Finding>& out);
 
   Life overlap_{{Kind::kShardOverlap, "overlap"}};
   Life repeats_{{Kind::kShardOverlap, "repeats"}};

@@ -72,9 +72,8 @@ void ZeroGradients::OnFrame(const JudgedFrame& judged,
     concern.evidence = absl::StrCat(
         RankListAtStart(concern.ranks),
         concern.ranks.size() == 1 ? " has " : " have up to ",
-        Count(shown, "gradient tensor"), " that ",
-        shown == 1 ? "is" : "are", " all zero, in ", kFrames,
-        " steps in a row or more",
+        Count(shown, "gradient tensor"), " that ", shown == 1 ? "is" : "are",
+        " all zero, in ", kFrames, " steps in a row or more",
         counted.majority
             ? absl::StrCat("; most ranks have ", *counted.majority, ".")
             : "; the two ranks differ.");

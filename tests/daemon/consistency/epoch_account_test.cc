@@ -26,9 +26,9 @@ Truth Count(const Draws& draws) {
   for (const auto& [rank, sample] : draws) {
     if (!ranks[sample].insert(rank).second) ++repeats;
   }
-  const auto shared = std::count_if(
-      ranks.begin(), ranks.end(),
-      [](const auto& entry) { return entry.second.size() > 1; });
+  const auto shared =
+      std::count_if(ranks.begin(), ranks.end(),
+                    [](const auto& entry) { return entry.second.size() > 1; });
   const auto distinct = static_cast<double>(ranks.size());
   return {distinct, shared / distinct,
           repeats / static_cast<double>(draws.size())};

@@ -57,9 +57,9 @@ TEST(ParametersTest, NothingReportedIsAbsent) {
 }
 
 TEST(ParametersTest, EqualReplicasHaveNoSpread) {
-  const Measures m = Replicas({Replica(0, 7, {1, 2}, {3, 4}),
-                               Replica(1, 7, {1, 2}, {3, 4}),
-                               Replica(2, 7, {1, 2}, {3, 4})});
+  const Measures m =
+      Replicas({Replica(0, 7, {1, 2}, {3, 4}), Replica(1, 7, {1, 2}, {3, 4}),
+                Replica(2, 7, {1, 2}, {3, 4})});
   EXPECT_EQ(m.replica_values, 1u);
   EXPECT_EQ(m.replica_ranks, 3u);
   EXPECT_TRUE(m.replica_majority);
@@ -88,8 +88,8 @@ TEST(ParametersTest, MinorityDiffersByItsDistanceFromTheOthers) {
 }
 
 TEST(ParametersTest, WithoutAMajorityAllDifferFromTheMean) {
-  const Measures two = Replicas(
-      {Replica(0, 7, {1}, {3, 4}), Replica(1, 8, {2}, {5, 4})});
+  const Measures two =
+      Replicas({Replica(0, 7, {1}, {3, 4}), Replica(1, 8, {2}, {5, 4})});
   EXPECT_FALSE(two.replica_majority);
   for (const RankMeasures& rank : two.ranks) {
     EXPECT_TRUE(rank.replica_differs);
@@ -110,9 +110,8 @@ TEST(ParametersTest, WithoutAMajorityAllDifferFromTheMean) {
 
 TEST(ParametersTest, RankWithoutFingerprintOrSketchIsLeftOut) {
   frames::Report no_sketch = Replica(1, 8, {2}, {});
-  const Measures m =
-      Replicas({Replica(0, 7, {1}, {3, 4}), no_sketch, MakeReport(2, 0),
-                Replica(3, 7, {1}, {3, 4})});
+  const Measures m = Replicas({Replica(0, 7, {1}, {3, 4}), no_sketch,
+                               MakeReport(2, 0), Replica(3, 7, {1}, {3, 4})});
   EXPECT_EQ(m.replica_ranks, 3u);
   EXPECT_TRUE(m.ranks[1].replica_differs);
   EXPECT_FALSE(m.ranks[1].replica_distance);

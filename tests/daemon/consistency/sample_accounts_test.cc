@@ -36,8 +36,8 @@ TEST(SampleAccountsTest, NothingRecordedIsAbsent) {
   SampleAccounts accounts;
   frames::Report without_epoch = MakeReport(1, 0);
   without_epoch.sample_ids = {1, 2};
-  const Measures measures = MeasureFrame(
-      accounts, MakeFrame(0, {MakeReport(0, 0), without_epoch}));
+  const Measures measures =
+      MeasureFrame(accounts, MakeFrame(0, {MakeReport(0, 0), without_epoch}));
   EXPECT_FALSE(measures.samples);
   EXPECT_FALSE(measures.ranks[1].samples);
 }
@@ -52,22 +52,22 @@ TEST(SampleAccountsTest, FollowsTheOldestEpochUntilAllHaveLeftIt) {
   EXPECT_EQ(m.ranks[0].samples->drawn, 2u);
 
   // Rank 0 is ahead: the shown epoch is still the one of rank 1.
-  m = MeasureFrame(
-      accounts, MakeFrame(1, {Drawn(0, 1, 6, {1, 4}), Drawn(1, 1, 5, {2})}));
+  m = MeasureFrame(accounts,
+                   MakeFrame(1, {Drawn(0, 1, 6, {1, 4}), Drawn(1, 1, 5, {2})}));
   EXPECT_EQ(m.samples->epoch, 5u);
   EXPECT_FALSE(m.samples->closed);
   EXPECT_EQ(m.samples->distinct, 3);
   EXPECT_DOUBLE_EQ(m.samples->shared_share, 1.0 / 3);
 
-  m = MeasureFrame(
-      accounts, MakeFrame(2, {Drawn(0, 2, 6, {5}), Drawn(1, 2, 6, {6})}));
+  m = MeasureFrame(accounts,
+                   MakeFrame(2, {Drawn(0, 2, 6, {5}), Drawn(1, 2, 6, {6})}));
   EXPECT_EQ(m.samples->epoch, 5u);
   EXPECT_TRUE(m.samples->closed);
   EXPECT_DOUBLE_EQ(m.samples->shared_share, 1.0 / 3);
 
   // What comes for the closed epoch is not counted any more.
-  m = MeasureFrame(
-      accounts, MakeFrame(3, {Drawn(0, 3, 5, {7}), Drawn(1, 3, 6, {8})}));
+  m = MeasureFrame(accounts,
+                   MakeFrame(3, {Drawn(0, 3, 5, {7}), Drawn(1, 3, 6, {8})}));
   EXPECT_EQ(m.samples->epoch, 6u);
   EXPECT_EQ(m.samples->distinct, 5);  // 1, 4, 5, 6, 8
 }
@@ -87,10 +87,9 @@ TEST(SampleAccountsTest, SecondLaterEpochClosesTheFirst) {
   Measures m;
   for (uint64_t epoch = 0; epoch < 5; ++epoch) {
     // Rank 1 stays behind for ever.
-    m = MeasureFrame(
-        accounts,
-        MakeFrame(epoch, {Drawn(0, epoch, epoch, {epoch}),
-                          Drawn(1, epoch, 0, {100 + epoch})}));
+    m = MeasureFrame(accounts,
+                     MakeFrame(epoch, {Drawn(0, epoch, epoch, {epoch}),
+                                       Drawn(1, epoch, 0, {100 + epoch})}));
   }
   // Epochs 3 and 4 are open.
   EXPECT_EQ(m.samples->epoch, 3u);
@@ -102,8 +101,7 @@ TEST(SampleAccountsTest, NewAttemptStartsAgain) {
   MeasureFrame(accounts,
                MakeFrame(0, {Drawn(0, 0, 0, {1}), Drawn(1, 0, 0, {2})}));
   const Measures m = MeasureFrame(
-      accounts,
-      MakeFrame(0, {Drawn(0, 0, 0, {1}), Drawn(1, 0, 0, {1})}, 2, 2));
+      accounts, MakeFrame(0, {Drawn(0, 0, 0, {1}), Drawn(1, 0, 0, {1})}, 2, 2));
   EXPECT_EQ(m.samples->distinct, 1);
   EXPECT_EQ(m.samples->repeat_share, 0);
   EXPECT_EQ(m.samples->shared_share, 1);
@@ -112,16 +110,16 @@ TEST(SampleAccountsTest, NewAttemptStartsAgain) {
 TEST(SampleAccountsTest, ReadsFacts) {
   SampleAccounts accounts;
   Measures m = MeasureFrame(
-      accounts,
-      MakeFrame(0, {Drawn(0, 0, 0, {1, 2},
-                          {{"dataset_length", {"8", false}},
-                           {"sampling", {"with replacement", false}},
-                           {"sampler_shuffle", {"True", false}}})}));
+      accounts, MakeFrame(0, {Drawn(0, 0, 0, {1, 2},
+                                    {{"dataset_length", {"8", false}},
+                                     {"sampling", {"with replacement", false}},
+                                     {"sampler_shuffle", {"True", false}}})}));
   EXPECT_DOUBLE_EQ(*m.samples->undrawn_share, 0.75);
   EXPECT_TRUE(m.samples->with_replacement);
   EXPECT_TRUE(m.samples->shuffled);
   // Batches are no part of a data set of samples.
-  frames::Report batch = Drawn(0, 1, 0, {9}, {{"dataset_length", {"8", false}}});
+  frames::Report batch =
+      Drawn(0, 1, 0, {9}, {{"dataset_length", {"8", false}}});
   batch.sample_ids_are_batches = true;
   m = MeasureFrame(accounts, MakeFrame(1, {batch}));
   EXPECT_TRUE(m.samples->batches);

@@ -13,9 +13,10 @@ TEST(DetectorTest, KindsHaveDistinctNames) {
   for (int kind = 0; kind < kKindCount; ++kind) {
     names.insert(KindName(static_cast<Kind>(kind)));
   }
-  EXPECT_EQ(names, (std::set<std::string>{"NonFinite", "FactMismatch",
-                                          "DuplicateShard", "RankOutlier",
-                                          "RankMissing"}));
+  EXPECT_EQ(names,
+            (std::set<std::string>{
+                "NonFinite", "FactMismatch", "DuplicateShard", "RankOutlier",
+                "RankMissing", "ShardOverlap", "ReplicaDrift"}));
 }
 
 TEST(DetectorTest, DefaultsAreValid) {
