@@ -138,16 +138,15 @@ muster_status muster_observe_device(muster_client* client, uint64_t offset,
 muster_status muster_observe_parameters(muster_client* client, uint32_t group,
                                         uint64_t offset, const void* data,
                                         size_t count, muster_data_type type) {
-  return Observe(client, offset, data, count, type,
-                 [&](muster::DataType checked) {
-                   if (group >= muster::kMaxReplicaGroups) {
-                     return Invalid("group = " + std::to_string(group) +
-                                    ": must be 0 to 31");
-                   }
-                   client->client->ObserveParameters(group, offset, data,
-                                                     count, checked);
-                   return MUSTER_OK;
-                 });
+  return Observe(
+      client, offset, data, count, type, [&](muster::DataType checked) {
+        if (group >= muster::kMaxReplicaGroups) {
+          return Invalid("group = " + std::to_string(group) +
+                         ": must be 0 to 31");
+        }
+        client->client->ObserveParameters(group, offset, data, count, checked);
+        return MUSTER_OK;
+      });
 }
 
 muster_status muster_observe_change(muster_client* client, uint64_t offset,

@@ -14,7 +14,8 @@ namespace {
 bool IsPositive(double value) { return std::isfinite(value) && value > 0; }
 bool IsLearningRate(double value) { return std::isfinite(value) && value >= 0; }
 
-// True if all elements are 0 or −0. Reads no farther than the first that is not.
+// True if all elements are 0 or −0. Reads no farther than the first that is
+// not.
 bool IsAllZero(const void* data, size_t count, DataType type) {
   const auto* bytes = static_cast<const unsigned char*>(data);
   const bool wide = type == DataType::kFloat32;

@@ -66,7 +66,7 @@ class StepRecorder {
   ClientStatus* const status_;
   Sketch sketch_;
   Coverage coverage_;
-  bool on_device_ = false;  // some of the gradient, also if it was skipped
+  bool on_device_ = false;   // some of the gradient, also if it was skipped
   uint32_t zero_calls_ = 0;  // of Observe, with nothing but zeros
   ParameterRecord parameters_;
   std::optional<std::chrono::steady_clock::time_point> last_end_;
