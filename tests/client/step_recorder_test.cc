@@ -166,7 +166,7 @@ TEST(StepRecorderTest, SecondObservationOfAnOffsetIsMarkedForOneStep) {
 }
 
 TEST(StepRecorderTest, CountsCallsWithNothingButZeros) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   EXPECT_FALSE(End(recorder, {}).has_zero_gradient_tensors());
   Observe(recorder, {0, -0.0f, 0}, 0);
   Observe(recorder, {0, 0, 0, 0, 1e-40f}, 3);
@@ -180,7 +180,7 @@ TEST(StepRecorderTest, CountsCallsWithNothingButZeros) {
 }
 
 TEST(StepRecorderTest, ReportsEpochOfSamples) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const v1::StepReport report = End(recorder, {.sample_ids = {4},
                                                .epoch = 7,
                                                .sample_limit = 9,
@@ -202,7 +202,7 @@ std::vector<float> FloatsOf(const std::string& bytes) {
 }
 
 TEST(StepRecorderTest, ReportsParameters) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const std::vector<float> x = {1, 2, 3, 4, 5};
   recorder.ObserveParameters(2, 0, x.data(), 3, DataType::kFloat32);
   recorder.ObserveParameters(0, 3, x.data() + 3, 2, DataType::kFloat32);
@@ -230,7 +230,7 @@ TEST(StepRecorderTest, ReportsParameters) {
 }
 
 TEST(StepRecorderTest, ParametersThatAreNotFiniteHaveAFingerprintOnly) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const float x[2] = {1, std::numeric_limits<float>::infinity()};
   recorder.ObserveParameters(0, 0, x, 2, DataType::kFloat32);
   recorder.ObserveParameters(kMaxReplicaGroups, 0, x, 2, DataType::kFloat32);
@@ -244,7 +244,7 @@ TEST(StepRecorderTest, ParametersThatAreNotFiniteHaveAFingerprintOnly) {
 }
 
 TEST(StepRecorderTest, ReportsTheChangeOfParameters) {
-  StepRecorder recorder(kSpec);
+  RecorderOfHost recorder(kSpec);
   const float change[2] = {3, -4};
   recorder.ObserveChange(70, change, 2, DataType::kFloat32);
   const v1::StepReport report = End(recorder, {});
