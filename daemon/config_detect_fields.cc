@@ -192,6 +192,8 @@ void AppendDetectFields(std::vector<ConfigField>& fields) {
                    "Least shift of the log of the noise scale that counts.",
                    MUSTER_MEMBER(detect.direction_shift), fields);
   AppendDeadlines(fields);
+  AppendKind(Kind::kShardOverlap, fields);
+  AppendKind(Kind::kReplicaDrift, fields);
 }
 
 }  // namespace muster

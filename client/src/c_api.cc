@@ -135,6 +135,30 @@ muster_status muster_observe_device(muster_client* client, uint64_t offset,
                  });
 }
 
+muster_status muster_observe_parameters(muster_client* client, uint32_t group,
+                                        uint64_t offset, const void* data,
+                                        size_t count, muster_data_type type) {
+  return Observe(
+      client, offset, data, count, type, [&](muster::DataType checked) {
+        if (group >= muster::kMaxReplicaGroups) {
+          return Invalid("group = " + std::to_string(group) +
+                         ": must be 0 to 31");
+        }
+        client->client->ObserveParameters(group, offset, data, count, checked);
+        return MUSTER_OK;
+      });
+}
+
+muster_status muster_observe_change(muster_client* client, uint64_t offset,
+                                    const void* data, size_t count,
+                                    muster_data_type type) {
+  return Observe(client, offset, data, count, type,
+                 [&](muster::DataType checked) {
+                   client->client->ObserveChange(offset, data, count, checked);
+                   return MUSTER_OK;
+                 });
+}
+
 muster_status muster_end_step(muster_client* client, const muster_step* step) {
   return Guarded([&] {
     if (client == nullptr) return MUSTER_OK;
@@ -176,6 +200,9 @@ muster_status muster_end_step(muster_client* client, const muster_step* step) {
     if (given.has_replica_fingerprint) {
       end.replica_fingerprint = given.replica_fingerprint;
     }
+    if (given.has_epoch) end.epoch = given.epoch;
+    if (given.has_sample_limit) end.sample_limit = given.sample_limit;
+    end.sample_ids_are_batches = given.sample_ids_are_batches != 0;
     // One more than is kept, so that the check below sees that there are more.
     const size_t ids =
         std::min(given.sample_id_count, muster::kMaxSampleIds + 1);

@@ -94,6 +94,28 @@ class LiveClient : public Client {
     }
   }
 
+  void ObserveParameters(uint32_t group, uint64_t offset, const void* data,
+                         size_t count, DataType type) override {
+    if (Inert() || data == nullptr) return;
+    try {
+      MutexLock lock(parts_->step_mutex);
+      parts_->recorder.ObserveParameters(group, offset, data, count, type);
+    } catch (...) {
+      // As above.
+    }
+  }
+
+  void ObserveChange(uint64_t offset, const void* data, size_t count,
+                     DataType type) override {
+    if (Inert() || data == nullptr) return;
+    try {
+      MutexLock lock(parts_->step_mutex);
+      parts_->recorder.ObserveChange(offset, data, count, type);
+    } catch (...) {
+      // As above.
+    }
+  }
+
   void EndStep(const StepEnd& end) override {
     if (Inert()) return;
     try {
@@ -207,6 +229,9 @@ class IdleClient : public Client {
                      const DeviceStream&) override {
     return true;
   }
+  void ObserveParameters(uint32_t, uint64_t, const void*, size_t,
+                         DataType) override {}
+  void ObserveChange(uint64_t, const void*, size_t, DataType) override {}
   void EndStep(const StepEnd&) override {}
   void DiscardStep() override {}
   bool SetFacts(const Facts& facts, std::string* error) override {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "client/src/gradient_fields.h"
@@ -12,6 +13,24 @@ namespace {
 
 bool IsPositive(double value) { return std::isfinite(value) && value > 0; }
 bool IsLearningRate(double value) { return std::isfinite(value) && value >= 0; }
+
+// True if all elements are 0 or −0. Reads no farther than the first that is
+// not.
+bool IsAllZero(const void* data, size_t count, DataType type) {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  const bool wide = type == DataType::kFloat32;
+  const uint64_t magnitudes = wide ? 0x7FFFFFFF7FFFFFFF : 0x7FFF7FFF7FFF7FFF;
+  size_t left = count * SizeOf(type);
+  for (; left >= sizeof(uint64_t); left -= sizeof(uint64_t)) {
+    uint64_t word;
+    std::memcpy(&word, bytes, sizeof(word));
+    if ((word & magnitudes) != 0) return false;
+    bytes += sizeof(word);
+  }
+  uint64_t rest = 0;
+  std::memcpy(&rest, bytes, left);
+  return (rest & magnitudes) == 0;
+}
 
 }  // namespace
 
@@ -31,6 +50,9 @@ std::string ValidateStepEnd(const StepEnd& end) {
     return "learning_rate = " + std::to_string(*end.learning_rate) +
            ": must be finite and at least 0";
   }
+  if (end.epoch && *end.epoch > kMaxStep) {
+    return "epoch = " + std::to_string(*end.epoch) + ": must be 0 to 2^62";
+  }
   if (end.sample_ids.size() > kMaxSampleIds) {
     return "sample_ids: " + std::to_string(end.sample_ids.size()) +
            " of them; at most 4096 are kept";
@@ -42,6 +64,7 @@ void StepRecorder::Observe(uint64_t offset, const void* data, size_t count,
                            DataType type) {
   if (count > std::numeric_limits<uint64_t>::max() - offset) return;
   coverage_.Add(offset, offset + count);
+  if (count > 0 && IsAllZero(data, count, type)) ++zero_calls_;
   sketch_.Add(offset, data, count, type);
 }
 
@@ -86,6 +109,19 @@ bool StepRecorder::EndOnDevice(const StepEnd& end, double scale,
   return false;
 }
 
+void StepRecorder::ObserveParameters(uint32_t group, uint64_t offset,
+                                     const void* data, size_t count,
+                                     DataType type) {
+  if (count > std::numeric_limits<uint64_t>::max() - offset) return;
+  parameters_.AddParameters(group, offset, data, count, type);
+}
+
+void StepRecorder::ObserveChange(uint64_t offset, const void* data,
+                                 size_t count, DataType type) {
+  if (count > std::numeric_limits<uint64_t>::max() - offset) return;
+  parameters_.AddChange(offset, data, count, type);
+}
+
 void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
                            std::chrono::system_clock::time_point wall_time,
                            std::chrono::steady_clock::time_point now,
@@ -109,14 +145,35 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
   if (end.gradient_scale && IsPositive(scale)) {
     set(scale, &report.has_gradient_scale, &report.gradient_scale);
   }
-  report.has_replica_fingerprint = end.replica_fingerprint.has_value();
-  report.replica_fingerprint = end.replica_fingerprint.value_or(0);
+  const std::optional<uint64_t> fingerprint = end.replica_fingerprint
+                                                  ? end.replica_fingerprint
+                                                  : parameters_.fingerprint();
+  report.has_replica_fingerprint = fingerprint.has_value();
+  report.replica_fingerprint = fingerprint.value_or(0);
+  report.replica_groups_count =
+      static_cast<pb_size_t>(parameters_.groups().size());
   report.sample_ids_count =
       static_cast<pb_size_t>(std::min(end.sample_ids.size(), kMaxSampleIds));
   // nanopb reads them only.
   report.sample_ids = const_cast<uint64_t*>(end.sample_ids.data());
+  report.replica_groups = const_cast<uint64_t*>(parameters_.groups().data());
+  parameters_.EncodeParametersTo(&parameter_bytes_);
+  report.parameter_sketch = BytesField(&parameter_bytes_);
+  set(parameters_.change_norm(), &report.has_local_distance,
+      &report.local_distance);
+  parameters_.EncodeChangeTo(&change_bytes_);
+  report.local_sketch = BytesField(&change_bytes_);
+  report.has_epoch = end.epoch && *end.epoch <= kMaxStep;
+  if (report.has_epoch) report.epoch = *end.epoch;
+  report.has_sample_limit = end.sample_limit.has_value();
+  report.sample_limit = end.sample_limit.value_or(0);
+  report.sample_ids_are_batches = end.sample_ids_are_batches;
 
   report.multiple_backward = coverage_.overlapped();
+  // What a device has seen is not counted there.
+  report.has_zero_gradient_tensors =
+      coverage_.element_count() > 0 && !on_device_;
+  report.zero_gradient_tensors = zero_calls_;
   if (EndOnDevice(end, scale, &to->open)) {
     SetGradient(sketch_, coverage_.element_count(), scale, &sketch_bytes_,
                 &report);
@@ -141,6 +198,8 @@ void StepRecorder::Discard() {
   on_device_ = false;
   sketch_.Reset();
   coverage_.Reset();
+  zero_calls_ = 0;
+  parameters_.Reset();
 }
 
 }  // namespace muster

@@ -10,6 +10,7 @@
 #include "client/src/client_status.h"
 #include "client/src/coverage.h"
 #include "client/src/device_sketch.h"
+#include "client/src/parameter_record.h"
 #include "client/src/report_ring.h"
 #include "muster/client.h"
 #include "muster/sketch.h"
@@ -31,10 +32,15 @@ class StepRecorder {
   // Requires: spec.IsValid(). Borrows `device` and `status`.
   StepRecorder(const SketchSpec& spec, DeviceSketch* device,
                ClientStatus* status)
-      : device_(device), status_(status), sketch_(spec) {}
+      : device_(device), status_(status), sketch_(spec), parameters_(spec) {}
 
   // As Client::Observe. Ignored if offset + count is beyond 2⁶⁴ − 1.
   void Observe(uint64_t offset, const void* data, size_t count, DataType type);
+  // As Client::ObserveParameters and Client::ObserveChange; likewise.
+  void ObserveParameters(uint32_t group, uint64_t offset, const void* data,
+                         size_t count, DataType type);
+  void ObserveChange(uint64_t offset, const void* data, size_t count,
+                     DataType type);
 
   // As Client::ObserveDevice.
   bool ObserveDevice(uint64_t offset, const void* data, size_t count,
@@ -60,9 +66,14 @@ class StepRecorder {
   ClientStatus* const status_;
   Sketch sketch_;
   Coverage coverage_;
-  bool on_device_ = false;  // some of the gradient, also if it was skipped
+  bool on_device_ = false;   // some of the gradient, also if it was skipped
+  uint32_t zero_calls_ = 0;  // of Observe, with nothing but zeros
+  ParameterRecord parameters_;
   std::optional<std::chrono::steady_clock::time_point> last_end_;
-  std::string sketch_bytes_;  // kept for its memory
+  // Kept for their memory.
+  std::string sketch_bytes_;
+  std::string parameter_bytes_;
+  std::string change_bytes_;
 };
 
 }  // namespace muster

@@ -26,6 +26,8 @@ bool MayFollowFromFacts(Kind kind) {
     case Kind::kDispersionShift:
     case Kind::kDirectionShift:
     case Kind::kRankLagging:
+    case Kind::kShardOverlap:
+    case Kind::kReplicaDrift:
       return true;
     case Kind::kNonFinite:
     case Kind::kFactMismatch:

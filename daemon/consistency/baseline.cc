@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include "daemon/consistency/directions.h"
 #include "daemon/consistency/measure.h"
 #include "daemon/consistency/noise_scale.h"
+#include "daemon/consistency/parameters.h"
+#include "daemon/consistency/sample_accounts.h"
 
 namespace muster::consistency {
 namespace {
@@ -55,7 +56,6 @@ void MeasureScalars(const Frame& frame, Measures& measures) {
   const std::optional<uint64_t> coverage = CommonCoverage(frame);
   std::vector<double> losses;
   std::vector<double> norms;
-  std::set<uint64_t> fingerprints;
   double weighted_losses = 0;
   double weights = 0;
   for (const Report& report : frame.reports) {
@@ -77,15 +77,11 @@ void MeasureScalars(const Frame& frame, Measures& measures) {
       rank.gradient_norm = report.gradient_norm;
       norms.push_back(*report.gradient_norm);
     }
-    if (report.replica_fingerprint) {
-      fingerprints.insert(*report.replica_fingerprint);
-    }
   }
   const double loss_mean = weighted_losses / weights;
   if (std::isfinite(loss_mean)) measures.loss_mean = loss_mean;
   measures.loss = SpreadOf(losses);
   measures.gradient_norm = SpreadOf(norms);
-  measures.replica_values = static_cast<uint32_t>(fingerprints.size());
 }
 
 // Agreement within the frame. Requires two directions.
@@ -148,6 +144,7 @@ struct Baseline::State {
   std::vector<double> reference;  // r, up to a factor; empty before a frame
   std::vector<double> previous;   // S of the frame before; empty if it had none
   uint32_t previous_attempt = 0;
+  SampleAccounts samples;
 
   void MeasureNoise(const Frame& frame, const DirectionSums& directions,
                     Measures& measures);
@@ -211,7 +208,7 @@ void Baseline::State::MeasureAgainstPast(const DirectionSums& directions,
 Baseline::Baseline() : state_(std::make_unique<State>()) {}
 Baseline::~Baseline() = default;
 
-void Baseline::Reset() { *state_ = State(); }
+void Baseline::Reset() { state_ = std::make_unique<State>(); }
 
 Measures Baseline::Measure(const Frame& frame) {
   Measures measures;
@@ -227,6 +224,9 @@ Measures Baseline::Measure(const Frame& frame) {
   if (directions.count() >= 2) MeasureCosines(frame, directions, measures);
   state_->MeasureNoise(frame, directions, measures);
   state_->MeasureAgainstPast(directions, measures);
+  MeasureReplicas(frame, measures);
+  MeasureLocalUpdates(frame, measures);
+  state_->samples.Measure(frame, measures);
   return measures;
 }
 

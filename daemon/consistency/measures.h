@@ -25,6 +25,39 @@ struct Spread {
   }
 };
 
+// What one rank has drawn in the epoch that SampleMeasures is about.
+struct RankSamples {
+  uint64_t drawn = 0;  // distinct samples behind the shares
+  // Of its distinct samples, those that another rank has drawn too.
+  double shared_share = 0;
+  // Of its draws, those of a sample that it had drawn before.
+  double repeat_share = 0;
+  // Its first samples are those of the epoch before, in the same order.
+  bool same_order = false;
+};
+
+// Samples drawn in the oldest epoch that a rank still draws from, and once more
+// when all ranks have left it. Exact up to a limit of memory; beyond it from
+// the samples with the lowest hashes, with standard errors (0 while exact).
+struct SampleMeasures {
+  uint64_t epoch = 0;
+  bool closed = false;            // all ranks have left it: the last word
+  bool batches = false;           // what is counted are whole batches
+  bool with_replacement = false;  // ranks draw with replacement, as they state
+  bool shuffled = false;          // ranks state that they draw in random order
+  uint64_t kept = 0;              // distinct samples behind the shares
+  double distinct = 0;            // distinct samples drawn by all ranks
+  double distinct_error = 0;
+  double shared_share = 0;  // of those, drawn by more than one rank
+  double shared_error = 0;
+  double repeat_share = 0;  // of all draws, repeats within a rank
+  double repeat_error = 0;
+  // Of the data set, drawn by no rank so far. Absent if its length is not
+  // stated, or where batches are counted.
+  std::optional<double> undrawn_share;
+  double undrawn_error = 0;
+};
+
 struct RankMeasures {
   uint32_t rank = 0;
   std::optional<double> loss;  // as reported, finite
@@ -42,6 +75,14 @@ struct RankMeasures {
   std::optional<double> step_duration_seconds;
   // Seconds between the frame's first report and this one, at the daemon; ≥ 0.
   std::optional<double> arrival_delay_seconds;
+  // Its parameters are not those that most ranks have (Measures::replica…).
+  bool replica_differs = false;
+  // ‖x_i − x‖/‖x‖ by sketches; x are the parameters that most ranks have, or
+  // their mean where none have.
+  std::optional<double> replica_distance;
+  // Norm of its change since the ranks last agreed (local-update training).
+  std::optional<double> local_distance;
+  std::optional<RankSamples> samples;
 };
 
 // Two ranks, the lower one first.
@@ -79,6 +120,23 @@ struct Measures {
   std::optional<double> covariance_trace;
 
   uint32_t replica_values = 0;  // distinct fingerprints, 0 if none reported
+  uint32_t replica_ranks = 0;   // ranks that reported one
+  // More ranks have one fingerprint than have any other, and at least two: the
+  // others differ. If not, and there are several, all differ.
+  bool replica_majority = false;
+  // Groups of parameters in which a fingerprint differs, ascending.
+  std::vector<uint32_t> replica_groups;
+  // √(Σ‖x_i − x̄‖²/M)/‖x̄‖ over the M ranks with a sketch of their parameters.
+  // Sketches resolve nothing below about 10⁻⁷.
+  std::optional<double> replica_spread;
+
+  // Local-update training: mean of local_distance over ranks, and √(Σ‖x_i −
+  // x̄‖²/N) with its standard error, from sketches of the change.
+  std::optional<double> local_distance_mean;
+  std::optional<double> consensus_distance;
+  double consensus_error = 0;
+
+  std::optional<SampleMeasures> samples;  // absent if no rank records any
 
   // Ranks that cannot be told apart (FindLookalikes).
   std::vector<RankPair> lookalikes;

@@ -11,8 +11,11 @@
 #include "daemon/detect/rank_lagging.h"
 #include "daemon/detect/rank_missing.h"
 #include "daemon/detect/rank_outlier.h"
+#include "daemon/detect/replica_drift.h"
 #include "daemon/detect/run_stalled.h"
+#include "daemon/detect/shard_overlap.h"
 #include "daemon/detect/source_mismatch.h"
+#include "daemon/detect/zero_gradients.h"
 
 namespace muster::detect {
 namespace {
@@ -134,6 +137,9 @@ std::vector<std::unique_ptr<Detector>> MakeDetectors(
   add(Kind::kRankMissing, std::make_unique<RankMissing>(options));
   add(Kind::kRankLagging, std::make_unique<RankLagging>(options));
   add(Kind::kRunStalled, std::make_unique<RunStalled>(options));
+  add(Kind::kFactMismatch, std::make_unique<ZeroGradients>());
+  add(Kind::kReplicaDrift, std::make_unique<ReplicaDrift>());
+  add(Kind::kShardOverlap, std::make_unique<ShardOverlap>());
   return detectors;
 }
 

@@ -19,8 +19,10 @@ enum class Kind {
   kRankMissing,
   kRankLagging,
   kRunStalled,
+  kShardOverlap,
+  kReplicaDrift,
 };
-inline constexpr int kKindCount = 9;
+inline constexpr int kKindCount = 11;
 
 // "NonFinite", …
 const char* KindName(Kind kind);

@@ -80,6 +80,24 @@ constexpr KindInfo kKinds[] = {
      "collective that one rank never entered, for data, for a checkpoint or "
      "an evaluation. A dump of the Python stacks of two ranks (py-spy dump) "
      "tells which."},
+    {Kind::kShardOverlap,
+     "ShardOverlap",
+     "shard_overlap",
+     {Mode::kAlert, Severity::kWarning},
+     "Overlap: a DistributedSampler with the rank and size of the process "
+     "group; where each rank has files of its own, watch_loader with "
+     "local_ids=True, as the same index is another sample there. Repeats: the "
+     "loader restarts or caches. Order: call sampler.set_epoch(epoch)."},
+    {Kind::kReplicaDrift,
+     "ReplicaDrift",
+     "replica_drift",
+     {Mode::kAlert, Severity::kCritical},
+     "The replicas do not come back by themselves. Restore a checkpoint from "
+     "before the first step, or broadcast the parameters of a good rank. Then "
+     "find the cause: a parameter that is not in DDP, an update that depends "
+     "on the rank, an all-reduce that was skipped, faulty memory. The group "
+     "that differs first, and whether the rank's host is the same again, "
+     "narrow it down."},
 };
 static_assert(std::size(kKinds) == kKindCount);
 

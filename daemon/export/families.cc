@@ -27,7 +27,7 @@ struct FrameGauge {
   Value (*value)(const Measures&);
 };
 
-constexpr std::array<FrameGauge, 11> kFrameGauges = {{
+constexpr std::array<FrameGauge, 18> kFrameGauges = {{
     {"muster_step", "Step of the newest judged frame.",
      [](const Measures& m) -> Value { return static_cast<double>(m.step); }},
     {"muster_loss_mean",
@@ -69,6 +69,37 @@ constexpr std::array<FrameGauge, 11> kFrameGauges = {{
      "Gradient noise scale in samples or tokens, in batches where ranks give "
      "no weights.",
      [](const Measures& m) { return m.noise_scale; }},
+    {"muster_replica_values",
+     "Distinct fingerprints of the parameters over ranks; 1 is healthy.",
+     [](const Measures& m) {
+       return m.replica_ranks > 0 ? Value(m.replica_values) : std::nullopt;
+     }},
+    {"muster_replica_spread",
+     "Root mean square distance of the ranks' parameters from their mean, over "
+     "its norm.",
+     [](const Measures& m) { return m.replica_spread; }},
+    {"muster_local_distance_mean",
+     "Mean distance of the ranks from the last common parameters.",
+     [](const Measures& m) { return m.local_distance_mean; }},
+    {"muster_consensus_distance",
+     "Root mean square distance of the ranks' parameters from their mean, "
+     "between synchronisations.",
+     [](const Measures& m) { return m.consensus_distance; }},
+    {"muster_samples_shared_share",
+     "Share of the samples drawn in an epoch that more than one rank drew.",
+     [](const Measures& m) {
+       return m.samples ? Value(m.samples->shared_share) : std::nullopt;
+     }},
+    {"muster_samples_repeat_share",
+     "Share of the draws in an epoch that repeat one of the same rank.",
+     [](const Measures& m) {
+       return m.samples ? Value(m.samples->repeat_share) : std::nullopt;
+     }},
+    {"muster_samples_undrawn_share",
+     "Share of the data set that no rank has drawn so far in the epoch.",
+     [](const Measures& m) {
+       return m.samples ? m.samples->undrawn_share : std::nullopt;
+     }},
 }};
 
 struct RankGauge {

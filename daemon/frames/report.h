@@ -77,9 +77,20 @@ struct Report {
   std::optional<double> step_duration_seconds;
   std::optional<double> learning_rate;
   std::optional<uint64_t> replica_fingerprint;
+  std::vector<uint64_t> replica_groups;  // fingerprint of each, ≤ 32
+  // `width` little-endian binary32 numbers, all finite; empty if not taken.
+  std::string parameter_sketch;
   std::vector<uint64_t> sample_ids;
+  std::optional<uint64_t> epoch;  // of sample_ids
+  // Ids whose mix64 is not below it were left out.
+  std::optional<uint64_t> sample_limit;
+  bool sample_ids_are_batches = false;
   bool multiple_backward = false;
   std::optional<double> gradient_scale;
+  std::optional<uint32_t> zero_gradient_tensors;
+  // ‖parameters − those the ranks last agreed on‖, ≥ 0, finite.
+  std::optional<double> local_distance;
+  std::string local_sketch;  // of that difference, as parameter_sketch
   // Facts of the source when it made this report; never null in a frame.
   std::shared_ptr<const FactSet> facts;
   // Memory of `facts` if no report before this one had them, else 0.
@@ -89,7 +100,10 @@ struct Report {
 // Memory that a report holds, roughly.
 inline size_t BytesOf(const Report& report) {
   return sizeof(report) + report.sketch.size() +
-         report.sample_ids.size() * sizeof(uint64_t) + report.facts_bytes;
+         report.parameter_sketch.size() + report.local_sketch.size() +
+         (report.sample_ids.size() + report.replica_groups.size()) *
+             sizeof(uint64_t) +
+         report.facts_bytes;
 }
 
 }  // namespace muster::frames

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/history/columns.h"
+#include "daemon/history/training_codec.h"
 
 namespace muster::history {
 namespace {
@@ -207,6 +208,7 @@ void EncodeMeasures(const Judged& judged, ColumnWriter& more) {
     lookalikes.push_back(pair.second);
   }
   more.Integers(kLookalikes, lookalikes);
+  EncodeTrainingMeasures(measures, more);
 
   const std::vector<RankMeasures>& ranks = measures.ranks;
   const auto expected = MeasuresOf(judged.frame->reports);
@@ -309,7 +311,9 @@ bool DecodeMeasures(const ColumnReader& more, size_t size, const Frame& frame,
          static_cast<uint32_t>(more.Integer(kLookalikes, i + 1).value_or(0))});
   }
   measures.ranks = MeasuresOf(frame.reports);
-  return DecodeRanks(more, size, measures.ranks);
+  if (!DecodeRanks(more, size, measures.ranks)) return false;
+  DecodeTrainingMeasures(more, measures);
+  return true;
 }
 
 void EncodeReports(const std::vector<Report>& reports, const FactNumber& facts,
@@ -345,6 +349,7 @@ void EncodeReports(const std::vector<Report>& reports, const FactNumber& facts,
   for (R report : reports) fingerprints.push_back(report.replica_fingerprint);
   more.Integers(kReplicaFingerprint, fingerprints);
   more.Bytes(kSampleIds, EncodeSamples(reports));
+  EncodeTraining(reports, more);
 }
 
 bool DecodeReports(const FrameColumns& columns, const ColumnReader& more,
@@ -389,7 +394,8 @@ bool DecodeReports(const FrameColumns& columns, const ColumnReader& more,
       report.facts = std::make_shared<const frames::FactSet>();
     }
   }
-  return DecodeSamples(more.Bytes(kSampleIds), frame.reports);
+  return DecodeSamples(more.Bytes(kSampleIds), frame.reports) &&
+         DecodeTraining(more, frame.reports);
 }
 
 absl::Status Damaged() { return absl::DataLossError("a frame is damaged"); }
@@ -455,6 +461,9 @@ std::string EncodeOpenReport(const OpenReport& open, const FactNumber& facts) {
   }
   bytes.Text(more.Take());
   bytes.Text(open.report.sketch);
+  bytes.Text(open.report.parameter_sketch);
+  bytes.Text(open.report.local_sketch);
+  bytes.Duration(open.report.arrival);
   return bytes.Take();
 }
 
@@ -472,7 +481,10 @@ absl::StatusOr<OpenReport> DecodeOpenReport(std::string_view bytes,
     *column = reader.Text();
   }
   const std::string_view sketch = reader.Text();
-  if (!reader.ok()) return Damaged();
+  const std::string_view parameter_sketch = reader.Text();
+  const std::string_view local_sketch = reader.Text();
+  const frames::Instant arrival = reader.Duration();
+  if (!reader.ok() || !reader.empty()) return Damaged();
   const auto more = ColumnReader::Parse(columns.more);
   if (!more.ok()) return more.status();
   if (!DecodeReports(columns, *more, facts, frame) ||
@@ -481,6 +493,9 @@ absl::StatusOr<OpenReport> DecodeOpenReport(std::string_view bytes,
   }
   open.report = std::move(frame.reports[0]);
   open.report.sketch = sketch;
+  open.report.parameter_sketch = parameter_sketch;
+  open.report.local_sketch = local_sketch;
+  open.report.arrival = arrival;
   return open;
 }
 

@@ -64,6 +64,24 @@ std::string SketchFault(const std::string& sketch, uint32_t width) {
   return any != 0 ? "" : "sketch is all zero";
 }
 
+// The same of `width` finite binary32 numbers; empty for an empty sketch too.
+std::string FloatSketchFault(const std::string& sketch, uint32_t width) {
+  if (sketch.empty()) return "";
+  if (sketch.size() != size_t{4} * width) {
+    return absl::StrCat("sketch of parameters has ", sketch.size(),
+                        " bytes; width ", width, " needs ", 4 * width);
+  }
+  for (size_t i = 0; i < sketch.size(); i += 4) {
+    const int third = static_cast<unsigned char>(sketch[i + 2]);
+    const int fourth = static_cast<unsigned char>(sketch[i + 3]);
+    if ((fourth & 0x7F) == 0x7F && (third & 0x80) != 0) {
+      return absl::StrCat("number ", i / 4,
+                          " of a sketch of parameters is not finite");
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 std::variant<CheckedHello, Rejection> CheckHello(const v1::Hello& hello,
@@ -189,6 +207,8 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
        report.step_duration_seconds(), false},
       {"learning rate", report.has_learning_rate(), report.learning_rate(),
        false},
+      {"local distance", report.has_local_distance(), report.local_distance(),
+       false},
   };
   for (const auto& number : numbers) {
     if (!number.present) continue;
@@ -205,6 +225,23 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
     return Rejection{v1::TOO_LONG,
                      absl::StrCat(report.sample_ids_size(),
                                   " sample ids; at most ", kMaxSampleIds)};
+  }
+  if (report.replica_groups_size() > kMaxReplicaGroups) {
+    return Rejection{
+        v1::TOO_LONG,
+        absl::StrCat(report.replica_groups_size(),
+                     " groups of parameters; at most ", kMaxReplicaGroups)};
+  }
+  if (report.has_epoch() && report.epoch() > kMaxStep) {
+    return Rejection{v1::INVALID_VALUE,
+                     absl::StrCat("epoch ", report.epoch(), " is beyond 2^62")};
+  }
+  for (const std::string* sketch :
+       {&report.parameter_sketch(), &report.local_sketch()}) {
+    if (std::string fault = FloatSketchFault(*sketch, sketch_width);
+        !fault.empty()) {
+      return Rejection{v1::INVALID_SKETCH_BYTES, std::move(fault)};
+    }
   }
 
   frames::Report checked;
@@ -229,12 +266,25 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
   if (report.has_replica_fingerprint()) {
     checked.replica_fingerprint = report.replica_fingerprint();
   }
+  checked.replica_groups.assign(report.replica_groups().begin(),
+                                report.replica_groups().end());
+  checked.parameter_sketch = std::move(*report.mutable_parameter_sketch());
   checked.sample_ids.assign(report.sample_ids().begin(),
                             report.sample_ids().end());
+  if (report.has_epoch()) checked.epoch = report.epoch();
+  if (report.has_sample_limit()) checked.sample_limit = report.sample_limit();
+  checked.sample_ids_are_batches = report.sample_ids_are_batches();
   checked.multiple_backward = report.multiple_backward();
   if (report.has_gradient_scale()) {
     checked.gradient_scale = report.gradient_scale();
   }
+  if (report.has_zero_gradient_tensors()) {
+    checked.zero_gradient_tensors = report.zero_gradient_tensors();
+  }
+  if (report.has_local_distance()) {
+    checked.local_distance = report.local_distance();
+  }
+  checked.local_sketch = std::move(*report.mutable_local_sketch());
   return checked;
 }
 

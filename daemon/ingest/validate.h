@@ -28,6 +28,7 @@ inline constexpr int kMaxFacts = 64;
 inline constexpr size_t kMaxFactNameBytes = 64;
 inline constexpr size_t kMaxFactValueBytes = 256;
 inline constexpr int kMaxSampleIds = 4096;
+inline constexpr int kMaxReplicaGroups = 32;
 inline constexpr uint64_t kMaxStep = uint64_t{1} << 62;
 inline constexpr uint32_t kMinSketchWidth = 64;
 inline constexpr uint32_t kMaxSketchWidth = 65536;

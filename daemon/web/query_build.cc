@@ -104,6 +104,23 @@ void FillRank(const runs::RunSnapshot& run, const SourceState& source,
   }
 }
 
+void FillSamples(const consistency::SampleMeasures& measures,
+                 v1::Samples& samples) {
+  samples.set_epoch(measures.epoch);
+  samples.set_closed(measures.closed);
+  samples.set_batches(measures.batches);
+  samples.set_distinct(measures.distinct);
+  samples.set_distinct_error(measures.distinct_error);
+  samples.set_shared_share(measures.shared_share);
+  samples.set_shared_error(measures.shared_error);
+  samples.set_repeat_share(measures.repeat_share);
+  samples.set_repeat_error(measures.repeat_error);
+  if (measures.undrawn_share) {
+    samples.set_undrawn_share(*measures.undrawn_share);
+    samples.set_undrawn_error(measures.undrawn_error);
+  }
+}
+
 }  // namespace
 
 v1::Run BuildRun(const runs::RunSnapshot& run) {
@@ -147,6 +164,13 @@ v1::RankValues BuildRankValues(const RankMeasures& measures) {
   values.set_nonfinite_count(measures.nonfinite_count);
   Set(values, &Values::set_step_duration_seconds,
       measures.step_duration_seconds);
+  values.set_replica_differs(measures.replica_differs);
+  Set(values, &Values::set_replica_distance, measures.replica_distance);
+  Set(values, &Values::set_local_distance, measures.local_distance);
+  if (measures.samples) {
+    values.set_sample_shared_share(measures.samples->shared_share);
+    values.set_sample_repeat_share(measures.samples->repeat_share);
+  }
   return values;
 }
 
@@ -179,6 +203,15 @@ v1::Step BuildStep(const runs::FrameStore::Entry& entry, bool with_ranks) {
   Set(step, &Step::set_step_cosine, measures.step_cosine);
   step.set_directions(measures.directions);
   step.set_replica_values(measures.replica_values);
+  Set(step, &Step::set_replica_spread, measures.replica_spread);
+  step.mutable_replica_groups()->Add(measures.replica_groups.begin(),
+                                     measures.replica_groups.end());
+  Set(step, &Step::set_local_distance_mean, measures.local_distance_mean);
+  Set(step, &Step::set_consensus_distance, measures.consensus_distance);
+  if (step.has_consensus_distance()) {
+    step.set_consensus_error(measures.consensus_error);
+  }
+  if (measures.samples) FillSamples(*measures.samples, *step.mutable_samples());
   if (with_ranks) {
     for (const RankMeasures& rank : measures.ranks) {
       *step.add_ranks() = BuildRankValues(rank);

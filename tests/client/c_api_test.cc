@@ -127,6 +127,29 @@ TEST_F(CApiTest, WrongObservationsAreNamed) {
   EXPECT_EQ(muster_observe(client_, 0, nullptr, 0, MUSTER_FLOAT32), MUSTER_OK);
 }
 
+TEST_F(CApiTest, WrongObservationsOfParametersAreNamed) {
+  const float value = 1;
+  EXPECT_EQ(
+      muster_observe_parameters(client_, 31, 0, &value, 1, MUSTER_FLOAT32),
+      MUSTER_OK);
+  EXPECT_EQ(
+      muster_observe_parameters(client_, 32, 0, &value, 1, MUSTER_FLOAT32),
+      MUSTER_INVALID_ARGUMENT);
+  EXPECT_STREQ(muster_last_error(), "group = 32: must be 0 to 31");
+  EXPECT_EQ(
+      muster_observe_parameters(client_, 0, 0, nullptr, 1, MUSTER_FLOAT32),
+      MUSTER_INVALID_ARGUMENT);
+  EXPECT_EQ(muster_observe_change(client_, 0, &value, 1, MUSTER_FLOAT32),
+            MUSTER_OK);
+  EXPECT_EQ(muster_observe_change(client_, 0, nullptr, 1, MUSTER_FLOAT32),
+            MUSTER_INVALID_ARGUMENT);
+  EXPECT_EQ(
+      muster_observe_parameters(nullptr, 99, 0, nullptr, 1, MUSTER_FLOAT32),
+      MUSTER_OK);
+  EXPECT_EQ(muster_observe_change(nullptr, 0, nullptr, 1, MUSTER_FLOAT32),
+            MUSTER_OK);
+}
+
 TEST_F(CApiTest, FactsAreChecked) {
   EXPECT_EQ(muster_fact(client_, "lr", "0.1", 0), MUSTER_OK);
   EXPECT_EQ(muster_fact(client_, "", "0.1", 0), MUSTER_INVALID_ARGUMENT);

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "client/src/fingerprint.h"
+#include "client/src/sketch_hash.h"
 #include "muster/v1/telemetry.pb.h"
 
 namespace muster {
@@ -160,6 +163,96 @@ TEST(StepRecorderTest, SecondObservationOfAnOffsetIsMarkedForOneStep) {
   EXPECT_EQ(twice.elements_observed(), 3u);
   Observe(recorder, {1, 2, 3}, 0);
   EXPECT_FALSE(End(recorder, {}).multiple_backward());
+}
+
+TEST(StepRecorderTest, CountsCallsWithNothingButZeros) {
+  RecorderOfHost recorder(kSpec);
+  EXPECT_FALSE(End(recorder, {}).has_zero_gradient_tensors());
+  Observe(recorder, {0, -0.0f, 0}, 0);
+  Observe(recorder, {0, 0, 0, 0, 1e-40f}, 3);
+  Observe(recorder, {0}, 8);
+  EXPECT_EQ(End(recorder, {}).zero_gradient_tensors(), 2u);
+  Observe(recorder, {1}, 0);
+  EXPECT_EQ(End(recorder, {}).zero_gradient_tensors(), 0u);
+  const uint16_t halves[5] = {0x8000, 0, 0x8000, 0, 0x8000};
+  recorder.Observe(0, halves, 5, DataType::kFloat16);
+  EXPECT_EQ(End(recorder, {}).zero_gradient_tensors(), 1u);
+}
+
+TEST(StepRecorderTest, ReportsEpochOfSamples) {
+  RecorderOfHost recorder(kSpec);
+  const v1::StepReport report = End(recorder, {.sample_ids = {4},
+                                               .epoch = 7,
+                                               .sample_limit = 9,
+                                               .sample_ids_are_batches = true});
+  EXPECT_EQ(report.epoch(), 7u);
+  EXPECT_EQ(report.sample_limit(), 9u);
+  EXPECT_TRUE(report.sample_ids_are_batches());
+  const v1::StepReport without = End(recorder, {.epoch = kMaxStep + 1});
+  EXPECT_FALSE(without.has_epoch());
+  EXPECT_FALSE(without.has_sample_limit());
+  EXPECT_EQ(ValidateStepEnd({.epoch = kMaxStep + 1}),
+            "epoch = 4611686018427387905: must be 0 to 2^62");
+}
+
+std::vector<float> FloatsOf(const std::string& bytes) {
+  std::vector<float> floats(bytes.size() / sizeof(float));
+  std::memcpy(floats.data(), bytes.data(), bytes.size());
+  return floats;
+}
+
+TEST(StepRecorderTest, ReportsParameters) {
+  RecorderOfHost recorder(kSpec);
+  const std::vector<float> x = {1, 2, 3, 4, 5};
+  recorder.ObserveParameters(2, 0, x.data(), 3, DataType::kFloat32);
+  recorder.ObserveParameters(0, 3, x.data() + 3, 2, DataType::kFloat32);
+  const v1::StepReport report = End(recorder, {});
+  const uint64_t groups[3] = {Fingerprint(3, x.data() + 3, 8), 0,
+                              Fingerprint(0, x.data(), 12)};
+  ASSERT_EQ(report.replica_groups_size(), 3);
+  uint64_t all = 0;
+  for (uint64_t g = 0; g < 3; ++g) {
+    EXPECT_EQ(report.replica_groups(static_cast<int>(g)), groups[g]);
+    all += Mix64(groups[g] + (g + 1) * kPermutationIncrement);
+  }
+  EXPECT_EQ(report.replica_fingerprint(), all);
+  Sketch sketch(kSpec);
+  sketch.Add(0, x.data(), x.size(), DataType::kFloat32);
+  const std::vector<float> sent = FloatsOf(report.parameter_sketch());
+  ASSERT_EQ(sent.size(), kSpec.width);
+  for (size_t j = 0; j < sent.size(); ++j) {
+    EXPECT_EQ(sent[j], sketch.values()[j]);
+  }
+  const v1::StepReport next = End(recorder, {});
+  EXPECT_FALSE(next.has_replica_fingerprint());
+  EXPECT_TRUE(next.parameter_sketch().empty());
+  EXPECT_EQ(next.replica_groups_size(), 0);
+}
+
+TEST(StepRecorderTest, ParametersThatAreNotFiniteHaveAFingerprintOnly) {
+  RecorderOfHost recorder(kSpec);
+  const float x[2] = {1, std::numeric_limits<float>::infinity()};
+  recorder.ObserveParameters(0, 0, x, 2, DataType::kFloat32);
+  recorder.ObserveParameters(kMaxReplicaGroups, 0, x, 2, DataType::kFloat32);
+  recorder.ObserveChange(0, x, 2, DataType::kFloat32);
+  const v1::StepReport report = End(recorder, {});
+  EXPECT_TRUE(report.has_replica_fingerprint());
+  EXPECT_EQ(report.replica_groups_size(), 1);
+  EXPECT_TRUE(report.parameter_sketch().empty());
+  EXPECT_FALSE(report.has_local_distance());
+  EXPECT_TRUE(report.local_sketch().empty());
+}
+
+TEST(StepRecorderTest, ReportsTheChangeOfParameters) {
+  RecorderOfHost recorder(kSpec);
+  const float change[2] = {3, -4};
+  recorder.ObserveChange(70, change, 2, DataType::kFloat32);
+  const v1::StepReport report = End(recorder, {});
+  EXPECT_EQ(report.local_distance(), 5);
+  double square = 0;
+  for (float value : FloatsOf(report.local_sketch())) square += value * value;
+  EXPECT_EQ(square, 25);  // two elements of one block never collide
+  EXPECT_FALSE(End(recorder, {}).has_local_distance());
 }
 
 TEST(StepRecorderTest, DurationIsTheTimeSinceTheLastReport) {

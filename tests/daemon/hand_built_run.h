@@ -20,6 +20,11 @@ inline consistency::RankMeasures RankValuesOf(uint32_t rank) {
   values.gradient_norm = 1.0 + rank;
   values.gradient_cosine = 0.5 + rank / 8.0;
   values.step_duration_seconds = 0.25;
+  values.replica_differs = rank == 2;
+  values.replica_distance = rank / 4.0;
+  values.local_distance = 1.0 + rank;
+  values.samples = {
+      .drawn = 300, .shared_share = 0.5, .repeat_share = rank / 16.0};
   return values;
 }
 
@@ -40,6 +45,24 @@ inline consistency::Measures MeasuresOf(uint64_t step, uint32_t count,
   measures.cosine_expected = 0.5625;
   measures.noise_scale = 96;
   measures.step_cosine = 0.875;
+  measures.replica_values = 2;
+  measures.replica_ranks = count;
+  measures.replica_groups = {3};
+  measures.replica_spread = 0.0625;
+  measures.local_distance_mean = 1.25;
+  measures.consensus_distance = 1.5;
+  measures.consensus_error = 0.125;
+  consistency::SampleMeasures& samples = measures.samples.emplace();
+  samples.epoch = 4;
+  samples.kept = 500;
+  samples.distinct = 1000;
+  samples.distinct_error = 32;
+  samples.shared_share = 0.375;
+  samples.shared_error = 0.015625;
+  samples.repeat_share = 0.25;
+  samples.repeat_error = 0.03125;
+  samples.undrawn_share = 0.6875;
+  samples.undrawn_error = 0.01;
   for (uint32_t rank = 0; rank < count; ++rank) {
     measures.ranks.push_back(RankValuesOf(rank));
   }

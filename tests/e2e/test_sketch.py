@@ -24,7 +24,7 @@ def test_vectors_are_what_the_reference_writes():
     assert committed.splitlines() == list(reference.vectors())
 
 
-@pytest.mark.parametrize("writer", [reference.table, reference.accuracy])
+@pytest.mark.parametrize("writer", [reference.table, reference.accuracy, reference.fingerprints])
 def test_documented_tables_are_what_the_reference_writes(writer):
     assert "\n".join(writer()) in (ROOT / "docs/sketch.md").read_text(encoding="utf-8")
 

@@ -35,6 +35,12 @@ class StubMonitor:
     def facts(self, **facts):
         pass
 
+    def show_facts(self, **facts):
+        pass
+
+    def at_end_step(self, source):
+        pass
+
 
 class RecordingMonitor(StubMonitor):
     def __init__(self, count):
@@ -64,6 +70,9 @@ class ThrowingMonitor(StubMonitor):
 
     def facts(self, **facts):
         raise RuntimeError("facts")
+
+    def at_end_step(self, source):
+        raise RuntimeError("at_end_step")
 
 
 class ThrowingScaler:
@@ -233,11 +242,14 @@ def test_observed_gradient_is_the_local_one(variant):
 def test_facts_of_the_model_are_stated():
     for result in observed():
         _, _, _, count, stated = result["plain"]
+        assert len(stated.pop("parameter_shapes")) == 16
+        assert "cudnn.benchmark=False" in stated.pop("determinism")
         assert stated == {
             "torch_version": torch.__version__,
             "parameter_dtype": "float32",
             "flat_parameter_count": count,
             "module_mode": "train",
+            **muster._training.versions(),
         }
 
 

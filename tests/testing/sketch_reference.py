@@ -8,6 +8,7 @@ are taken in double.
     sketch_reference.py vectors    writes the contents of sketch_vectors.txt
     sketch_reference.py table      writes the table of test vectors of docs/sketch.md
     sketch_reference.py accuracy   writes the predicted errors of docs/sketch.md
+    sketch_reference.py fingerprints   writes the table of fingerprints of docs/sketch.md
 """
 
 import sys
@@ -280,8 +281,40 @@ def accuracy():
         )
 
 
+def fingerprint(position, data):
+    """Of `data` (bytes) at `position`, by the definition in docs/sketch.md."""
+    words = np.frombuffer(data + bytes(-len(data) % 1024), "<u4").reshape(-1, 2, 128)
+    with np.errstate(over="ignore"):
+        j = np.arange(256, dtype=np.uint64)
+        keys = mix64((j + np.uint64(1)) * A).astype(np.uint32).reshape(2, 128)
+        sums = (words + keys).astype(np.uint64)
+        inner = (sums[:, 0] * sums[:, 1]).sum(axis=1, dtype=np.uint64)
+        key = mix64(u64(position) + B)
+        b = np.arange(len(inner), dtype=np.uint64)
+        total = mix64(inner ^ mix64(key + (b + np.uint64(1)) * A)).sum(dtype=np.uint64)
+        return total + mix64(key ^ mix64(len(data)))
+
+
+def fingerprint_bytes(count):
+    return bytes((int(mix64(i)) & 0xFF) for i in range(count))
+
+
+def fingerprints():
+    """The Markdown table of fingerprints of docs/sketch.md."""
+    yield "| p | bytes | F |"
+    yield "| --- | --- | --- |"
+    for position, count in ((0, 0), (0, 4), (7, 4), (0, 1024), (0, 1027), (2**40, 5000)):
+        value = fingerprint(position, fingerprint_bytes(count))
+        yield f"| {position} | {count} | `{value:016x}` |"
+
+
 def main(arguments):
-    writers = {"vectors": vectors, "table": table, "accuracy": accuracy}
+    writers = {
+        "vectors": vectors,
+        "table": table,
+        "accuracy": accuracy,
+        "fingerprints": fingerprints,
+    }
     if len(arguments) != 1 or arguments[0] not in writers:
         print(__doc__, file=sys.stderr)
         return 2

@@ -92,8 +92,15 @@ struct StepEnd {
   std::optional<double> gradient_scale;
   // Instead of `gradient_scale`, for gradients on the same device; float32.
   std::optional<DeviceNumber> device_gradient_scale;
+  // Hash of the parameters; takes the place of what was observed of them.
   std::optional<uint64_t> replica_fingerprint;
   std::vector<uint64_t> sample_ids;  // ≤ 4096; more are cut off
+  // Of sample_ids, so that the daemon accounts for them by epoch. 0 … 2⁶².
+  std::optional<uint64_t> epoch;
+  // Given where only ids whose mix64 (docs/sketch.md) is below it are recorded.
+  std::optional<uint64_t> sample_limit;
+  // sample_ids are hashes of whole batches: samples have no ids.
+  bool sample_ids_are_batches = false;
 };
 
 // Counts since Start().
@@ -139,7 +146,8 @@ class Client {
 
   // Sketches elements [offset, offset + count) of this step's local gradient.
   // `data` is not kept. Chunks may come in any order; a second observation of
-  // an offset in one step marks the report `multiple_backward`.
+  // an offset in one step marks the report `multiple_backward`. Calls whose
+  // elements are all zero are counted; give each parameter tensor its own.
   virtual void Observe(uint64_t offset, const void* data, size_t count,
                        DataType type) = 0;
   // As Observe, of memory on a CUDA device as it is in the order of the stream;
@@ -149,6 +157,17 @@ class Client {
   // than the first): observe a copy in host memory instead.
   virtual bool ObserveDevice(uint64_t offset, const void* data, size_t count,
                              DataType type, const DeviceStream& where) = 0;
+  // Fingerprints and sketches elements [offset, offset + count) of the
+  // parameters, for this step's report. `group`: 0 … 31, whose parameters are
+  // fingerprinted together. All ranks must make the same calls; a parameter
+  // tensor a call is good.
+  virtual void ObserveParameters(uint32_t group, uint64_t offset,
+                                 const void* data, size_t count,
+                                 DataType type) = 0;
+  // Sketches elements of the parameters' change since the ranks last agreed on
+  // them, each once (local-update training), for this step's report.
+  virtual void ObserveChange(uint64_t offset, const void* data, size_t count,
+                             DataType type) = 0;
   // Queues this step's report. A full ring drops the oldest and counts it. A
   // field outside its range is left out; a step beyond 2⁶² makes no report.
   virtual void EndStep(const StepEnd& end) = 0;

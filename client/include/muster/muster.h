@@ -71,6 +71,10 @@ typedef struct muster_step {
   /* Instead of gradient_scale, for gradients on that device: one float32 there,
    * as the loss. NULL: none. */
   const void* device_gradient_scale;
+  int has_epoch, has_sample_limit;
+  uint64_t epoch;             /* of sample_ids, 0 … 2^62 */
+  uint64_t sample_limit;      /* only ids with mix64 below it are recorded */
+  int sample_ids_are_batches; /* not 0: hashes of whole batches */
 } muster_step;
 
 typedef struct muster_stats_t {
@@ -84,7 +88,8 @@ typedef struct muster_stats_t {
 MUSTER_API muster_status muster_start(const muster_options* options,
                                       muster_client** client);
 
-/* Sketches `count` elements at `offset` of the local gradient. */
+/* Sketches `count` elements at `offset` of the local gradient. Calls whose
+ * elements are all zero are counted: give each parameter tensor its own. */
 MUSTER_API muster_status muster_observe(muster_client* client, uint64_t offset,
                                         const void* data, size_t count,
                                         muster_data_type type);
@@ -100,6 +105,18 @@ MUSTER_API muster_status muster_observe_device(muster_client* client,
                                                const void* data, size_t count,
                                                muster_data_type type,
                                                int device, void* stream);
+/* Fingerprints and sketches `count` elements at `offset` of the parameters, for
+ * this step's report. group: 0 … 31. Ranks must make the same calls. */
+MUSTER_API muster_status muster_observe_parameters(
+    muster_client* client, uint32_t group, uint64_t offset, const void* data,
+    size_t count, muster_data_type type);
+
+/* Sketches `count` elements at `offset` of the parameters' change since the
+ * ranks last agreed on them (local-update training). */
+MUSTER_API muster_status muster_observe_change(muster_client* client,
+                                               uint64_t offset,
+                                               const void* data, size_t count,
+                                               muster_data_type type);
 
 /* Queues the report of a step. A field outside its range is left out of the
  * report, and the status says so; only a step beyond 2^62 makes no report. */

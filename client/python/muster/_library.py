@@ -58,6 +58,11 @@ class Step(ctypes.Structure):
         ("device", ctypes.c_int),
         ("stream", ctypes.c_void_p),
         ("device_gradient_scale", ctypes.c_void_p),
+        ("has_epoch", ctypes.c_int),
+        ("has_sample_limit", ctypes.c_int),
+        ("epoch", ctypes.c_uint64),
+        ("sample_limit", ctypes.c_uint64),
+        ("sample_ids_are_batches", ctypes.c_int),
     ]
 
 
@@ -125,6 +130,21 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
                 ctypes.c_int,
                 ctypes.c_void_p,
             ],
+        ),
+        "muster_observe_parameters": (
+            ctypes.c_int,
+            [
+                handle,
+                ctypes.c_uint32,
+                ctypes.c_uint64,
+                ctypes.c_void_p,
+                ctypes.c_size_t,
+                ctypes.c_int,
+            ],
+        ),
+        "muster_observe_change": (
+            ctypes.c_int,
+            [handle, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int],
         ),
         "muster_end_step": (ctypes.c_int, [handle, ctypes.POINTER(Step)]),
         "muster_discard_step": (ctypes.c_int, [handle]),

@@ -100,6 +100,7 @@ class Monitor:
         self._copies: Optional[_device.Copies] = None
         self._cuda_device: Optional[int] = None  # that the library reads
         self._kept: Any = None
+        self._sources: list[Callable[[int], Optional[Mapping[str, Any]]]] = []
         self._generation = 0
         self._fired: set[int] = set()
         if client is not None:
@@ -159,6 +160,50 @@ class Monitor:
         return True
 
     @_never_raises
+    def observe_parameters(self, group: int, offset: int, data: Any) -> None:
+        """Fingerprints and sketches elements [offset, offset + size) of the
+        parameters, for this step's report. `group`: 0 … 31, fingerprinted
+        together. All ranks make the same calls (``muster.torch.check_replicas``
+        does)."""
+        if not self._takes_parameters():
+            return
+        view = _buffers.view(data.detach().cpu() if _device.is_on_device(data) else data)
+        status = _library.load().muster_observe_parameters(
+            self._client, group, offset, view.address, view.count, view.type
+        )
+        self._check(status, "observe_parameters")
+
+    @_never_raises
+    def observe_change(self, offset: int, data: Any) -> None:
+        """Sketches elements [offset, offset + size) of the parameters' change
+        since the ranks last agreed (``muster.torch.LocalUpdates`` does)."""
+        if not self._takes_parameters():
+            return
+        view = _buffers.view(data.detach().cpu() if _device.is_on_device(data) else data)
+        status = _library.load().muster_observe_change(
+            self._client, offset, view.address, view.count, view.type
+        )
+        self._check(status, "observe_change")
+
+    def _takes_parameters(self) -> bool:
+        if not self.enabled:
+            return False
+        if self._copies is not None:
+            # Reports are made later than their step then, each rank in its time.
+            self._warn_once(
+                "parameters",
+                "parameters are not observed: the library cannot read the gradients' device",
+            )
+            return False
+        return True
+
+    def at_end_step(self, source: Callable[[int], Optional[Mapping[str, Any]]]) -> None:
+        """`source(step)` is called first in each ``end_step``, and may return
+        arguments of it, which count where the caller gives none."""
+        if self.enabled:
+            self._sources.append(source)
+
+    @_never_raises
     def end_step(
         self,
         step: int,
@@ -168,6 +213,9 @@ class Monitor:
         grad_scale: Any = None,
         sample_ids: Optional[Iterable[int]] = None,
         replica_fingerprint: Optional[int] = None,
+        epoch: Optional[int] = None,
+        sample_limit: Optional[int] = None,
+        sample_ids_are_batches: bool = False,
     ) -> None:
         """Queues this step's report and calls `on_alert` for new alerts.
 
@@ -180,9 +228,19 @@ class Monitor:
             Out of range, it takes the norm with it.
         sample_ids: ids of the samples drawn for this step; the first 4,096 count.
         replica_fingerprint: 64-bit hash of the parameters after the update.
+        epoch: that of sample_ids, so that the daemon accounts for them by epoch.
+        sample_limit: given where only ids whose mix64 is below it are recorded.
+        sample_ids_are_batches: sample_ids are hashes of whole batches.
         """
         if not self.enabled:
             return
+        found = self._ask_sources(step)
+        lr = found.get("lr") if lr is None else lr
+        if sample_ids is None and "sample_ids" in found:
+            sample_ids = found["sample_ids"]
+            epoch = found.get("epoch")
+            sample_limit = found.get("sample_limit")
+            sample_ids_are_batches = found.get("sample_ids_are_batches", False)
         report = _library.Step()
         report.struct_size = ctypes.sizeof(_library.Step)
         report.step = step
@@ -211,6 +269,11 @@ class Monitor:
             ids = self._sample_ids(sample_ids)
             report.sample_ids = ctypes.cast(ids, ctypes.POINTER(ctypes.c_uint64))
             report.sample_id_count = len(ids)
+            report.sample_ids_are_batches = int(sample_ids_are_batches)
+            if epoch is not None:
+                report.epoch, report.has_epoch = int(epoch), 1
+            if sample_limit is not None:
+                report.sample_limit, report.has_sample_limit = int(sample_limit), 1
         for field in [field for field, value in on_device.items() if value.numel() != 1]:
             self._warn_once(field, f"end_step: {field} is left out: not one number")
             del on_device[field]
@@ -343,6 +406,7 @@ class Monitor:
             if self._copies is not None and self.enabled:
                 self._send_copied(self._copies.take_last())
             self._client = None
+            self._sources.clear()
             self._close()
 
     def __enter__(self) -> "Monitor":
@@ -350,6 +414,15 @@ class Monitor:
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
+
+    def _ask_sources(self, step: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for number, source in enumerate(self._sources):
+            try:
+                found.update(source(step) or {})
+            except Exception as error:
+                self._warn_once(f"source {number}", f"end_step: {source!r} failed: {error!r}")
+        return found
 
     def _tell_alerts(self) -> None:
         if self._on_alert is None:

@@ -14,7 +14,18 @@ from typing import Any, Callable, NamedTuple, Optional
 import torch
 import torch.distributed as dist
 
-from muster import _device
+from muster import _device, _training
+from muster.replicas import LocalUpdates, check_replicas
+from muster.samples import watch_loader, watch_sampler
+
+__all__ = [
+    "LocalUpdates",
+    "check_replicas",
+    "default_reduce",
+    "watch",
+    "watch_loader",
+    "watch_sampler",
+]
 
 _log = logging.getLogger("muster")
 
@@ -34,6 +45,7 @@ def watch(
     hook: Optional[Callable[[Any, Any], torch.futures.Future]] = None,
     state: Any = None,
     scaler: Any = None,
+    optimizer: Any = None,
 ) -> None:
     """Lets `monitor` see each bucket's local gradient before the all-reduce.
 
@@ -41,6 +53,9 @@ def watch(
         the look; by default what DDP does without any hook.
     scaler: the GradScaler in use; reported norms are divided by the scale in
         force during the backward pass.
+    optimizer: the optimizer in use; its hyperparameters are stated as a fact, and
+        the learning rate of its first group is reported with each step unless
+        end_step is given one.
 
     Where a hook is registered already the model is left alone, with a warning.
     Raises ValueError if rank or size of the model's process group are not those
@@ -82,6 +97,7 @@ def watch(
         )
         return
     observer.state_facts()
+    _training.follow(monitor, ddp, optimizer)
 
 
 def default_reduce(
@@ -130,7 +146,8 @@ class _Observer:
             self._offsets[id(parameter)] = self._count
             self._count += parameter.numel()
         self._segments: dict[tuple[int, ...], list[_Segment]] = {}
-        self._training: Optional[bool] = None
+        self._modules = list(ddp.module.modules())[1:]
+        self._mode: Optional[tuple[bool, int]] = None
         self._warned = False
 
     def observe(self, bucket: dist.GradBucket) -> None:
@@ -143,7 +160,8 @@ class _Observer:
                 _log.warning("muster: a gradient was not observed: %r (said once)", error)
 
     def _observe(self, bucket: dist.GradBucket) -> None:
-        self._state_module_mode()
+        if bucket.index() == 0:
+            self._state_module_mode()
         gradient = bucket.buffer()
         if gradient.is_sparse:
             raise TypeError("sparse gradients are not observed")
@@ -202,6 +220,13 @@ class _Observer:
 
     def _state_module_mode(self) -> None:
         module = self._module()
-        if module is not None and module.training != self._training:
-            self._training = module.training
-            self._monitor.facts(module_mode="train" if module.training else "eval")
+        if module is None:
+            return
+        others = sum(part.training != module.training for part in self._modules)
+        if self._mode == (module.training, others):
+            return
+        self._mode = (module.training, others)
+        mode, other = ("train", "eval") if module.training else ("eval", "train")
+        if others:
+            mode += f", {others} of {len(self._modules)} parts {other}"
+        self._monitor.facts(module_mode=mode)

@@ -16,7 +16,8 @@ TEST(DetectorTest, KindsHaveDistinctNames) {
   EXPECT_EQ(names, (std::set<std::string>{
                        "NonFinite", "FactMismatch", "DuplicateShard",
                        "RankOutlier", "DispersionShift", "DirectionShift",
-                       "RankMissing", "RankLagging", "RunStalled"}));
+                       "RankMissing", "RankLagging", "RunStalled",
+                       "ShardOverlap", "ReplicaDrift"}));
 }
 
 TEST(DetectorTest, DefaultsAreValid) {

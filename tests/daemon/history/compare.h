@@ -37,6 +37,12 @@ inline void ExpectSame(const frames::Report& a, const frames::Report& b) {
   EXPECT_EQ(a.sample_ids, b.sample_ids);
   EXPECT_EQ(a.multiple_backward, b.multiple_backward);
   EXPECT_EQ(Bits(a.gradient_scale), Bits(b.gradient_scale));
+  EXPECT_EQ(a.zero_gradient_tensors, b.zero_gradient_tensors);
+  EXPECT_EQ(a.epoch, b.epoch);
+  EXPECT_EQ(a.sample_limit, b.sample_limit);
+  EXPECT_EQ(a.sample_ids_are_batches, b.sample_ids_are_batches);
+  EXPECT_EQ(a.replica_groups, b.replica_groups);
+  EXPECT_EQ(Bits(a.local_distance), Bits(b.local_distance));
   ASSERT_NE(b.facts, nullptr);
   EXPECT_EQ(*a.facts, *b.facts);
 }
@@ -50,6 +56,36 @@ inline void ExpectSame(const std::optional<consistency::Spread>& a,
   EXPECT_EQ(Bits(a->stddev), Bits(b->stddev));
   EXPECT_EQ(Bits(a->min), Bits(b->min));
   EXPECT_EQ(Bits(a->max), Bits(b->max));
+}
+
+inline void ExpectSame(const std::optional<consistency::SampleMeasures>& a,
+                       const std::optional<consistency::SampleMeasures>& b) {
+  ASSERT_EQ(a.has_value(), b.has_value());
+  if (!a) return;
+  EXPECT_EQ(a->epoch, b->epoch);
+  EXPECT_EQ(a->closed, b->closed);
+  EXPECT_EQ(a->batches, b->batches);
+  EXPECT_EQ(a->with_replacement, b->with_replacement);
+  EXPECT_EQ(a->shuffled, b->shuffled);
+  EXPECT_EQ(a->kept, b->kept);
+  EXPECT_EQ(a->distinct, b->distinct);
+  EXPECT_EQ(a->distinct_error, b->distinct_error);
+  EXPECT_EQ(a->shared_share, b->shared_share);
+  EXPECT_EQ(a->shared_error, b->shared_error);
+  EXPECT_EQ(a->repeat_share, b->repeat_share);
+  EXPECT_EQ(a->repeat_error, b->repeat_error);
+  EXPECT_EQ(a->undrawn_share, b->undrawn_share);
+  EXPECT_EQ(a->undrawn_error, b->undrawn_error);
+}
+
+inline void ExpectSame(const std::optional<consistency::RankSamples>& a,
+                       const std::optional<consistency::RankSamples>& b) {
+  ASSERT_EQ(a.has_value(), b.has_value());
+  if (!a) return;
+  EXPECT_EQ(a->drawn, b->drawn);
+  EXPECT_EQ(a->shared_share, b->shared_share);
+  EXPECT_EQ(a->repeat_share, b->repeat_share);
+  EXPECT_EQ(a->same_order, b->same_order);
 }
 
 inline void ExpectSame(const consistency::Measures& a,
@@ -72,6 +108,14 @@ inline void ExpectSame(const consistency::Measures& a,
   EXPECT_EQ(Bits(a.covariance_trace), Bits(b.covariance_trace));
   EXPECT_EQ(a.replica_values, b.replica_values);
   EXPECT_EQ(a.lookalikes, b.lookalikes);
+  EXPECT_EQ(a.replica_ranks, b.replica_ranks);
+  EXPECT_EQ(a.replica_majority, b.replica_majority);
+  EXPECT_EQ(a.replica_groups, b.replica_groups);
+  EXPECT_EQ(Bits(a.replica_spread), Bits(b.replica_spread));
+  EXPECT_EQ(Bits(a.local_distance_mean), Bits(b.local_distance_mean));
+  EXPECT_EQ(Bits(a.consensus_distance), Bits(b.consensus_distance));
+  EXPECT_EQ(a.consensus_error, b.consensus_error);
+  ExpectSame(a.samples, b.samples);
   ASSERT_EQ(a.ranks.size(), b.ranks.size());
   for (size_t i = 0; i < a.ranks.size(); ++i) {
     const consistency::RankMeasures& x = a.ranks[i];
@@ -86,6 +130,10 @@ inline void ExpectSame(const consistency::Measures& a,
     EXPECT_EQ(x.loss_nonfinite, y.loss_nonfinite);
     EXPECT_EQ(Bits(x.step_duration_seconds), Bits(y.step_duration_seconds));
     EXPECT_EQ(Bits(x.arrival_delay_seconds), Bits(y.arrival_delay_seconds));
+    EXPECT_EQ(x.replica_differs, y.replica_differs);
+    EXPECT_EQ(Bits(x.replica_distance), Bits(y.replica_distance));
+    EXPECT_EQ(Bits(x.local_distance), Bits(y.local_distance));
+    ExpectSame(x.samples, y.samples);
   }
 }
 

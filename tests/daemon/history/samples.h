@@ -45,6 +45,14 @@ inline Judged SampleFrame(uint64_t step) {
   reports[2].replica_fingerprint = ~uint64_t{0};
   reports[2].sample_ids = {5, 3, ~uint64_t{0}, 3};
   reports[2].gradient_scale = 65536;
+  reports[0].zero_gradient_tensors = 0;
+  reports[1].zero_gradient_tensors = 7;
+  reports[0].epoch = 0;
+  reports[2].epoch = 3;
+  reports[2].sample_limit = uint64_t{1} << 63;
+  reports[1].sample_ids_are_batches = true;
+  reports[1].replica_groups = {1, ~uint64_t{0}};
+  reports[2].local_distance = 0.5;
   auto frame = std::make_shared<frames::Frame>(
       testing::MakeFrame(step, std::move(reports), 4, 2));
   frame->reason = frames::CloseReason::kTimeout;
@@ -58,6 +66,30 @@ inline Judged SampleFrame(uint64_t step) {
   measures->noise_scale = 12.5;
   measures->step_cosine = -0.0;
   measures->ranks[1].arrival_delay_seconds = 0.25;
+  measures->replica_ranks = 2;
+  measures->replica_majority = true;
+  measures->replica_groups = {0, 31};
+  measures->replica_spread = 1e-3;
+  measures->local_distance_mean = 0.5;
+  measures->consensus_distance = 0.25;
+  measures->consensus_error = 0.125;
+  measures->samples = {.epoch = 3,
+                       .closed = true,
+                       .batches = true,
+                       .with_replacement = true,
+                       .shuffled = true,
+                       .kept = 100,
+                       .distinct = 200,
+                       .distinct_error = 1,
+                       .shared_share = 0.25,
+                       .shared_error = 0.0625,
+                       .repeat_share = 0.5,
+                       .repeat_error = 0.03125,
+                       .undrawn_share = 0.75,
+                       .undrawn_error = 0.015625};
+  measures->ranks[0].replica_differs = true;
+  measures->ranks[0].replica_distance = 0.0;
+  measures->ranks[1].samples = {17, 0.5, 0.0, true};
   return {std::move(frame), std::move(measures)};
 }
 

@@ -172,6 +172,80 @@ TEST(CheckReportTest, TakesAGoodOne) {
   EXPECT_FALSE(report->step_duration_seconds);
 }
 
+// Little-endian binary32 1.0 in each place.
+std::string GoodFloatSketch() {
+  std::string sketch;
+  for (int i = 0; i < 64; ++i) sketch += std::string("\x00\x00\x80\x3F", 4);
+  return sketch;
+}
+
+TEST(CheckReportTest, TakesWhatIsSaidOfSamplesAndParameters) {
+  v1::StepReport proto = GoodReport();
+  proto.set_zero_gradient_tensors(2);
+  proto.set_epoch(3);
+  proto.set_sample_limit(5);
+  proto.set_sample_ids_are_batches(true);
+  proto.add_replica_groups(6);
+  proto.add_replica_groups(7);
+  proto.set_parameter_sketch(GoodFloatSketch());
+  proto.set_local_distance(0);
+  proto.set_local_sketch(std::string(4 * 64, '\0'));
+  const auto checked = CheckReport(proto, 3, 64);
+  const auto* report = std::get_if<frames::Report>(&checked);
+  ASSERT_NE(report, nullptr);
+  EXPECT_EQ(report->zero_gradient_tensors, 2u);
+  EXPECT_EQ(report->epoch, 3u);
+  EXPECT_EQ(report->sample_limit, 5u);
+  EXPECT_TRUE(report->sample_ids_are_batches);
+  EXPECT_EQ(report->replica_groups, (std::vector<uint64_t>{6, 7}));
+  EXPECT_EQ(report->parameter_sketch, GoodFloatSketch());
+  EXPECT_EQ(report->local_distance, 0.0);
+  EXPECT_EQ(report->local_sketch, std::string(4 * 64, '\0'));
+}
+
+TEST(CheckReportTest, RefusesWrongSketchesOfParameters) {
+  for (const size_t bytes : {size_t{1}, size_t{4 * 64 - 1}, size_t{4 * 65}}) {
+    v1::StepReport report = GoodReport();
+    report.set_parameter_sketch(std::string(bytes, '\0'));
+    EXPECT_EQ(ReasonOf(report), v1::INVALID_SKETCH_BYTES) << bytes;
+    report.clear_parameter_sketch();
+    report.set_local_sketch(std::string(bytes, '\0'));
+    EXPECT_EQ(ReasonOf(report), v1::INVALID_SKETCH_BYTES) << bytes;
+  }
+  // Infinity, NaN, their negatives; then the largest finite number.
+  for (const char* number : {"\x00\x00\x80\x7F", "\x01\x00\x80\x7F",
+                             "\x00\x00\x80\xFF", "\xFF\xFF\xFF\xFF"}) {
+    v1::StepReport report = GoodReport();
+    std::string sketch = GoodFloatSketch();
+    sketch.replace(4 * 63, 4, std::string(number, 4));
+    report.set_parameter_sketch(sketch);
+    EXPECT_EQ(ReasonOf(report), v1::INVALID_SKETCH_BYTES);
+  }
+  v1::StepReport report = GoodReport();
+  std::string sketch = GoodFloatSketch();
+  sketch.replace(0, 4, "\xFF\xFF\x7F\x7F");
+  report.set_parameter_sketch(sketch);
+  EXPECT_EQ(ReasonOf(report), v1::REFUSAL_REASON_UNSPECIFIED);
+}
+
+TEST(CheckReportTest, RefusesTooManyGroupsAndLateEpochs) {
+  v1::StepReport report = GoodReport();
+  for (int i = 0; i < kMaxReplicaGroups; ++i) report.add_replica_groups(i);
+  EXPECT_EQ(ReasonOf(report), v1::REFUSAL_REASON_UNSPECIFIED);
+  report.add_replica_groups(1);
+  EXPECT_EQ(ReasonOf(report), v1::TOO_LONG);
+  report = GoodReport();
+  report.set_epoch(kMaxStep);
+  EXPECT_EQ(ReasonOf(report), v1::REFUSAL_REASON_UNSPECIFIED);
+  report.set_epoch(kMaxStep + 1);
+  EXPECT_EQ(ReasonOf(report), v1::INVALID_VALUE);
+  for (const double distance : {-1.0, kNan, kInf}) {
+    report = GoodReport();
+    report.set_local_distance(distance);
+    EXPECT_EQ(ReasonOf(report), v1::INVALID_VALUE);
+  }
+}
+
 TEST(CheckReportTest, NonFiniteLossIsNews) {
   for (const double loss : {kNan, kInf, -kInf}) {
     v1::StepReport report = GoodReport();

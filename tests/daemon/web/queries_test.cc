@@ -103,6 +103,31 @@ TEST(QueriesTest, StepsCarryEachNumber) {
   EXPECT_EQ(step.ranks(2).gradient_cosine(), 0.75);
   EXPECT_FALSE(step.ranks(2).has_divergence());
   EXPECT_EQ(step.ranks(2).step_duration_seconds(), 0.25);
+  EXPECT_EQ(step.replica_values(), 2u);
+  EXPECT_EQ(step.replica_spread(), 0.0625);
+  ASSERT_EQ(step.replica_groups_size(), 1);
+  EXPECT_EQ(step.replica_groups(0), 3u);
+  EXPECT_EQ(step.local_distance_mean(), 1.25);
+  EXPECT_EQ(step.consensus_distance(), 1.5);
+  EXPECT_EQ(step.consensus_error(), 0.125);
+  const v1::Samples& samples = step.samples();
+  EXPECT_EQ(samples.epoch(), 4u);
+  EXPECT_FALSE(samples.closed());
+  EXPECT_FALSE(samples.batches());
+  EXPECT_EQ(samples.distinct(), 1000);
+  EXPECT_EQ(samples.distinct_error(), 32);
+  EXPECT_EQ(samples.shared_share(), 0.375);
+  EXPECT_EQ(samples.shared_error(), 0.015625);
+  EXPECT_EQ(samples.repeat_share(), 0.25);
+  EXPECT_EQ(samples.repeat_error(), 0.03125);
+  EXPECT_EQ(samples.undrawn_share(), 0.6875);
+  EXPECT_EQ(samples.undrawn_error(), 0.01);
+  EXPECT_FALSE(step.ranks(1).replica_differs());
+  EXPECT_TRUE(step.ranks(2).replica_differs());
+  EXPECT_EQ(step.ranks(2).replica_distance(), 0.5);
+  EXPECT_EQ(step.ranks(2).local_distance(), 3);
+  EXPECT_EQ(step.ranks(2).sample_shared_share(), 0.5);
+  EXPECT_EQ(step.ranks(2).sample_repeat_share(), 0.125);
 }
 
 TEST(QueriesTest, AbsentAndNonFiniteNumbersAreLeftOut) {

@@ -47,7 +47,7 @@ TEST(RoutesTest, JsonHasZerosButNotWhatIsAbsent) {
   EXPECT_EQ(reply.content_type, "application/json");
   EXPECT_THAT(reply.body, HasSubstr("\"step\":\"412\""));
   EXPECT_THAT(reply.body, HasSubstr("\"lossMean\":2.25"));
-  EXPECT_THAT(reply.body, HasSubstr("\"replicaValues\":0"));
+  EXPECT_THAT(reply.body, HasSubstr("\"replicaValues\":2"));
   EXPECT_THAT(reply.body, HasSubstr("\"superseded\":false"));
   const Reply ranks = Get("/api/v1/runs/run-7/steps", {{"ranks", "1"}});
   EXPECT_THAT(ranks.body, HasSubstr("\"gradientNorm\":3"));
