@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "daemon/history/bytes.h"
 
@@ -89,11 +88,10 @@ void EncodeSampleMeasures(const SampleMeasures& samples, ColumnWriter& more) {
                 {samples.epoch, uint64_t{samples.closed},
                  uint64_t{samples.batches}, uint64_t{samples.with_replacement},
                  uint64_t{samples.shuffled}, samples.kept});
-  more.Doubles(kSampleShares,
-               {samples.distinct, samples.distinct_error, samples.shared_share,
-                samples.shared_error, samples.repeat_share,
-                samples.repeat_error, samples.undrawn_share,
-                samples.undrawn_error});
+  more.Doubles(kSampleShares, {samples.distinct, samples.distinct_error,
+                               samples.shared_share, samples.shared_error,
+                               samples.repeat_share, samples.repeat_error,
+                               samples.undrawn_share, samples.undrawn_error});
 }
 
 SampleMeasures DecodeSampleMeasures(const ColumnReader& more) {
@@ -154,9 +152,8 @@ bool DecodeTraining(const ColumnReader& more, std::vector<Report>& reports) {
 void EncodeTrainingMeasures(const Measures& measures, ColumnWriter& more) {
   more.Integers(kReplicaRanks, {measures.replica_ranks});
   more.Integers(kReplicaMajority, {IfTrue(measures.replica_majority)});
-  more.Integers(
-      kDifferingGroups,
-      Each<uint64_t>(measures.replica_groups, [](uint32_t g) { return g; }));
+  more.Integers(kDifferingGroups, Each<uint64_t>(measures.replica_groups,
+                                                 [](uint32_t g) { return g; }));
   more.Double(kReplicaSpread, measures.replica_spread);
   more.Double(kLocalDistanceMean, measures.local_distance_mean);
   more.Double(kConsensusDistance, measures.consensus_distance);
@@ -171,9 +168,8 @@ void EncodeTrainingMeasures(const Measures& measures, ColumnWriter& more) {
     more.Doubles(id, Each<double>(measures.ranks, get));
   };
   // A number of what the rank has drawn, if it records any.
-  const auto drawn = [](auto member) {
+  const auto drawn = []<typename Value>(Value RankSamples::*member) {
     return [member](R r) {
-      using Value = std::decay_t<decltype(r.samples->*member)>;
       return r.samples ? std::optional<Value>(*r.samples.*member)
                        : std::nullopt;
     };

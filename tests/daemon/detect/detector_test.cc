@@ -13,11 +13,11 @@ TEST(DetectorTest, KindsHaveDistinctNames) {
   for (int kind = 0; kind < kKindCount; ++kind) {
     names.insert(KindName(static_cast<Kind>(kind)));
   }
-  EXPECT_EQ(names, (std::set<std::string>{
-                       "NonFinite", "FactMismatch", "DuplicateShard",
-                       "RankOutlier", "DispersionShift", "DirectionShift",
-                       "RankMissing", "RankLagging", "RunStalled",
-                       "ShardOverlap", "ReplicaDrift"}));
+  EXPECT_EQ(names,
+            (std::set<std::string>{
+                "NonFinite", "FactMismatch", "DuplicateShard", "RankOutlier",
+                "DispersionShift", "DirectionShift", "RankMissing",
+                "RankLagging", "RunStalled", "ShardOverlap", "ReplicaDrift"}));
 }
 
 TEST(DetectorTest, DefaultsAreValid) {
@@ -51,13 +51,13 @@ TEST(DetectorTest, KindsThatAreOffHaveNoDetector) {
   for (KindSetting& setting : options.kinds) setting.mode = Mode::kOff;
   EXPECT_TRUE(MakeDetectors(options).empty());
   options.kinds[static_cast<size_t>(Kind::kFactMismatch)].mode = Mode::kObserve;
-  EXPECT_EQ(MakeDetectors(options).size(), 2u);
+  EXPECT_EQ(MakeDetectors(options).size(), 3u);
 }
 
 TEST(DetectorTest, MakesDetectorsThatTakeEmptyFramesAndAllEvents) {
   const auto detectors = MakeDetectors(DetectOptions{});
-  // FactMismatch and DuplicateShard have two.
-  EXPECT_EQ(detectors.size(), static_cast<size_t>(kKindCount) + 2);
+  // FactMismatch has three and DuplicateShard two.
+  EXPECT_EQ(detectors.size(), static_cast<size_t>(kKindCount) + 3);
   const frames::Frame frame;
   const consistency::Measures measures;
   const std::vector<frames::Event> events = {

@@ -88,8 +88,8 @@ TEST(EventCodecTest, UnknownKindsAreErrors) {
 
 TEST(AlertCodecTest, GivesBackAnAlert) {
   for (const alert::State state :
-       {alert::State::kPending, alert::State::kFiring,
-        alert::State::kObserved, alert::State::kResolved}) {
+       {alert::State::kPending, alert::State::kFiring, alert::State::kObserved,
+        alert::State::kResolved}) {
     const std::string bytes = EncodeAlert(SampleAlert(12, state));
     const auto back = DecodeAlert(bytes);
     ASSERT_TRUE(back.ok()) << back.status();

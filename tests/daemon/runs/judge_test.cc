@@ -60,12 +60,14 @@ TEST_F(JudgeTest, AnAlertThatNobodyRaisesAnyMoreResolves) {
   after.Mute();
   after.Resume(before.alerts().Save(true));
   EXPECT_TRUE(Feed(after, 10, 10 + Judge::kOrphanFrames - 2, false).empty());
-  const auto changes = Feed(after, 1000, 1000, false);
+  const int patience = alert::AlertOptions().resolve_frames;
+  EXPECT_TRUE(Feed(after, 1000, 1000 + patience - 1, false).empty());
+  const auto changes = Feed(after, 1000 + patience, 1000 + patience, false);
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].id, 1u);
   EXPECT_EQ(changes[0].state, alert::State::kResolved);
   // Numbers go on.
-  EXPECT_EQ(Feed(after, 1001, 1010, true).at(0).id, 2u);
+  EXPECT_EQ(Feed(after, 1100, 1110, true).at(0).id, 2u);
 }
 
 }  // namespace
