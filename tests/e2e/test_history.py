@@ -2,10 +2,11 @@
 
 import datetime
 import json
+import os
 import re
 
 import pytest
-from conftest import BUILD, Musterd, wait_for
+from conftest import Musterd, wait_for
 from history import RANKS, Load, ask, normal, replay, replayed_alerts, stored_alerts
 
 
@@ -58,14 +59,14 @@ def test_replay_gives_the_same_alerts_byte_for_byte(judged):
         assert int(moment.timestamp()) == wall // 10**9
         assert int(line[1][20:29]) == wall % 10**9
     assert replay(judged).stdout == first.stdout
-    for preset in ("asan", "dev"):
-        if (BUILD.parent / preset / "cli" / "muster").exists():
-            assert replay(judged, preset=preset).stdout == first.stdout
+    # Another build says the same; scripts/test asks the one with sanitizers.
+    if preset := os.environ.get("MUSTER_REPLAY_PRESET"):
+        assert replay(judged, preset=preset).stdout == first.stdout
 
 
 def test_replay_under_another_configuration(judged, tmp_path):
     patient = tmp_path / "patient.yaml"
-    patient.write_text("detect:\n  duplicate_frames: 90\n")
+    patient.write_text("detect:\n  duplicate_shard:\n    mode: off\n")
     result = replay(judged, "--config", patient)
     assert "DuplicateShard" not in result.stdout
     assert "NonFinite" in result.stdout
