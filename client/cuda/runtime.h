@@ -29,8 +29,9 @@ class OnDevice {
 
  private:
   Failure failure_ = nullptr;
-  int previous_device_ = -1;
-  int previous_mode_ = 0;
+  // The host in place of a device has none to go back to.
+  [[maybe_unused]] int previous_device_ = -1;
+  [[maybe_unused]] int previous_mode_ = 0;
 };
 
 // May wait, as may the allocations: for the start alone.
