@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/src/grpc_framing.h"
 #include "client/src/step_recorder.h"
 
 namespace muster {
@@ -186,8 +187,8 @@ Conversation::Verdict Conversation::Refused(const muster_v1_Refusal& refusal) {
   std::memcpy(&reason, &refusal.reason, sizeof(reason));
   const std::string who =
       "rank " + std::to_string(hello_.rank) + " of run \"" + run_ + "\"";
-  const std::string why = "reason " + std::to_string(reason) + ": " +
-                          std::string(Text(refusal.detail));
+  const std::string why =
+      "reason " + std::to_string(reason) + ": " + OneLine(Text(refusal.detail));
   if (reason == muster_v1_RefusalReason_SUPERSEDED) {
     status_->superseded = true;
     LogOnce(reason, who +
@@ -273,6 +274,11 @@ void Conversation::Lost() {
 }
 
 void Conversation::LogOnce(int reason, const std::string& line) {
+  // All that are unknown here count as one: the daemon could name any number.
+  if (reason < _muster_v1_RefusalReason_MIN ||
+      reason > _muster_v1_RefusalReason_MAX) {
+    reason = -1;
+  }
   if (logged_.insert(reason).second) log_(line);
 }
 

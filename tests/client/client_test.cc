@@ -286,6 +286,29 @@ TEST_F(ClientTest, RefusedReportsAreCountedAndToldOnce) {
   EXPECT_EQ(log().size(), 1u);
 }
 
+TEST_F(ClientTest, WhatADaemonSaysFillsNoLog) {
+  network_.SetAcknowledging(false);
+  Start();
+  MakeSteps(1, 1);
+  ASSERT_TRUE(WaitForReports({{1, 1}}));
+  v1::ServerMessage refusal;
+  refusal.mutable_refusal()->set_source(1);
+  refusal.mutable_refusal()->set_sequence(1);
+  refusal.mutable_refusal()->set_detail("one\ntwo\x1b[2J" +
+                                        std::string(100'000, 'x'));
+  for (int reason = 1'000; reason < 1'050; ++reason) {
+    refusal.mutable_refusal()->set_reason(
+        static_cast<v1::RefusalReason>(reason));
+    network_.Say(refusal);
+  }
+  ASSERT_TRUE(WaitForSleep());
+  EXPECT_EQ(client_->GetStats().refused, 50u);
+  ASSERT_EQ(log().size(), 1u) << "reasons that it does not know are one";
+  EXPECT_NE(log()[0].find("one?two?[2J"), std::string::npos);
+  EXPECT_EQ(log()[0].find('\n'), std::string::npos);
+  EXPECT_LT(log()[0].size(), 500u);
+}
+
 TEST_F(ClientTest, FactsArriveBeforeTheirFirstReport) {
   Start();
   MakeSteps(1, 1);
