@@ -7,10 +7,13 @@ import collections
 import copy
 import ctypes
 import hashlib
-from typing import Any, Iterator, Mapping, Optional
+import logging
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 import torch
 from torch.utils import data
+
+_log = logging.getLogger("muster")
 
 # Ids of one report; the others follow with the next ones.
 _MAX_REPORTED = 4096
@@ -80,6 +83,7 @@ class _Draws:
         self._epoch = -1
         self._limit: dict[int, int] = {}  # by epoch, where there is one
         self.are_batches = False
+        self._warned = False
 
     def next_epoch(self, stated: Any) -> int:
         """Of a pass that begins now; `stated` is what the sampler says, if it does."""
@@ -88,7 +92,23 @@ class _Draws:
         return self._epoch
 
     def add(self, epoch: int, index: Any) -> None:
-        for each in _ids(index):
+        """What a sampler yields. Never raises."""
+        self._record(epoch, _ids, index)
+
+    def add_batch(self, epoch: int, batch: Any) -> None:
+        """What a stream yields. Never raises."""
+        self._record(epoch, _hashes, batch)
+
+    def _record(self, epoch: int, ids_of: Callable[[Any], list[int]], drawn: Any) -> None:
+        try:
+            self._add(epoch, ids_of(drawn))
+        except Exception as error:
+            if not self._warned:
+                self._warned = True
+                _log.warning("muster: a sample was not recorded: %r (said once)", error)
+
+    def _add(self, epoch: int, ids: list[int]) -> None:
+        for each in ids:
             if self._rank is not None:
                 each = _mix64(each ^ _mix64(self._rank + 1))
             if epoch in self._limit and _mix64(each) >= self._limit[epoch]:
@@ -182,9 +202,7 @@ class _WatchedLoader:
             self._recorder.drawn.clear()
         for batch in self._loader:
             if self._recorder is None:
-                digest = _hash(batch)
-                if digest is not None:
-                    self._draws.add(epoch, digest)
+                self._draws.add_batch(epoch, batch)
             elif self._recorder.drawn:
                 # Loaders give batches in the order in which they drew them.
                 self._draws.add(epoch, self._recorder.drawn.popleft())
@@ -216,8 +234,11 @@ def _state_facts(monitor: Any, sampler: Any, local_ids: bool) -> None:
         monitor.show_facts(sampler_rank=sampler.rank)
     source = getattr(sampler, "dataset", getattr(sampler, "data_source", None))
     # Data that are this rank's own have a length of their own.
-    if hasattr(source, "__len__") and not local_ids:
-        facts["dataset_length"] = len(source)
+    if not local_ids:
+        try:
+            facts["dataset_length"] = len(source)
+        except Exception:
+            pass  # it has none, or does not know it
     monitor.facts(**facts)
 
 
@@ -232,8 +253,9 @@ def _ids(index: Any) -> list[int]:
     return [_digest(repr(index).encode())]
 
 
-def _hash(batch: Any) -> Optional[int]:
-    """Of the beginnings of a batch's tensors on the CPU; None if there is none."""
+def _hashes(batch: Any) -> list[int]:
+    """One, of the beginnings of a batch's dense tensors on the CPU; none if there
+    is none."""
     digest = hashlib.blake2b(digest_size=8)
     hashed = 0
     waiting = [batch]
@@ -243,12 +265,20 @@ def _hash(batch: Any) -> Optional[int]:
             waiting.extend(part.values())
         elif isinstance(part, (list, tuple)):
             waiting.extend(part)
-        elif isinstance(part, torch.Tensor) and part.device.type == "cpu":
+        elif _is_dense_on_host(part):
             whole = part.detach().contiguous()
             size = min(whole.numel() * whole.element_size(), _HASHED_BYTES)
             digest.update(ctypes.string_at(whole.data_ptr(), size))
             hashed += size
-    return int.from_bytes(digest.digest(), "little") if hashed else None
+    return [int.from_bytes(digest.digest(), "little")] if hashed else []
+
+
+def _is_dense_on_host(part: Any) -> bool:
+    return (
+        isinstance(part, torch.Tensor)
+        and part.device.type == "cpu"
+        and part.layout is torch.strided
+    )
 
 
 def _digest(text: bytes) -> int:
