@@ -12,6 +12,7 @@ import sys
 from typing import Any, Mapping, Optional
 
 import torch
+import torch.distributed
 
 _log = logging.getLogger("muster")
 
@@ -43,7 +44,7 @@ def versions() -> dict[str, str]:
     found: dict[str, str] = {}
     if torch.version.cuda:
         found["cuda_version"] = torch.version.cuda
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and torch.distributed.is_nccl_available():
         found["nccl_version"] = ".".join(map(str, torch.cuda.nccl.version()))
     try:
         with open("/proc/driver/nvidia/version") as file:
@@ -60,10 +61,18 @@ def determinism() -> str:
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "cudnn.deterministic": torch.backends.cudnn.deterministic,
         "cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "cudnn.tf32": torch.backends.cudnn.allow_tf32,
-        "matmul.tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn.tf32": _tf32(torch.backends.cudnn),
+        "matmul.tf32": _tf32(torch.backends.cuda.matmul),
     }
     return " ".join(f"{name}={value}" for name, value in flags.items())
+
+
+def _tf32(backend: Any) -> Any:
+    try:
+        return backend.allow_tf32
+    except RuntimeError:
+        # From PyTorch 2.9 on, once the setting that replaces it is used.
+        return getattr(backend, "fp32_precision", "unknown")
 
 
 def shapes_hash(module: torch.nn.Module) -> str:
@@ -139,4 +148,4 @@ class _Follower:
             self._monitor.show_facts(**rng_states())
         if self._optimizer is None:
             return None
-        return {"lr": float(self._optimizer.param_groups[0]["lr"])}
+        return {"lr": self._optimizer.param_groups[0]["lr"]}

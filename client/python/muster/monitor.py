@@ -223,7 +223,8 @@ class Monitor:
         loss: this rank's own training loss, a number or a tensor of one element
             of any floating type; one on a device is not waited for.
         weight: samples or tokens behind the loss, > 0.
-        lr: learning rate in force; should agree on all ranks.
+        lr: learning rate in force; should agree on all ranks. A weight or learning
+            rate on a device is left out: reading it would wait for the device.
         grad_scale: loss scale that the gradients carry, > 0; norms are divided by it.
             Out of range, it takes the norm with it.
         sample_ids: ids of the samples drawn for this step; the first 4,096 count.
@@ -264,6 +265,12 @@ class Monitor:
         if replica_fingerprint is not None:
             report.replica_fingerprint = int(replica_fingerprint) & _MASK_64
             report.has_replica_fingerprint = 1
+        if _device.is_on_device(sample_ids):
+            self._warn_once(
+                "sample_ids",
+                "end_step: sample_ids are left out: reading them would wait for their device",
+            )
+            sample_ids = None
         if sample_ids is not None:
             # ctypes keeps the array alive for as long as `report` points to it.
             ids = self._sample_ids(sample_ids)
@@ -403,11 +410,13 @@ class Monitor:
     def close(self) -> None:
         """Flushes for at most the flush timeout and says goodbye. Idempotent."""
         if self._client is not None:
-            if self._copies is not None and self.enabled:
-                self._send_copied(self._copies.take_last())
-            self._client = None
-            self._sources.clear()
-            self._close()
+            try:
+                if self._copies is not None and self.enabled:
+                    self._send_copied(self._copies.take_last())
+            finally:
+                self._client = None
+                self._sources.clear()
+                self._close()
 
     def __enter__(self) -> "Monitor":
         return self
@@ -439,6 +448,13 @@ class Monitor:
 
     def _number(self, field: str, value: Any) -> Optional[float]:
         if value is None:
+            return None
+        if _device.is_on_device(value):
+            self._warn_once(
+                field,
+                f"end_step: {field} is left out: reading it would wait for its device; "
+                "give a number",
+            )
             return None
         try:
             return float(value.detach().item() if hasattr(value, "detach") else value)
