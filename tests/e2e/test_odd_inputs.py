@@ -12,7 +12,7 @@ from torch.utils import data
 
 import muster
 import muster.torch
-from muster import _training
+from muster import _training, samples
 
 UNREACHABLE = {"address": "127.0.0.1:1", "run_id": "odd", "rank": 0, "world_size": 1}
 
@@ -69,6 +69,26 @@ class OwnOrder(data.Sampler):
 def test_data_without_a_length_are_watched(monitor):
     sampler = muster.torch.watch_sampler(monitor, OwnOrder(Unsized()))
     assert list(sampler) == [2, 0, 1]
+
+
+def test_a_full_queue_of_one_epoch_leaves_the_next_one_whole():
+    draws = samples._Draws(None)
+    first = draws.next_epoch(None)
+    for index in range(65536):
+        draws.add(first, index)
+    second = draws.next_epoch(None)
+    # mix64(0) is 0, which is below every limit.
+    for index in range(5000):
+        draws.add(second, index)
+    found = {first: [], second: []}
+    limits = {}
+    for step in range(30):
+        taken = draws.take(step)
+        found[taken["epoch"]] += taken["sample_ids"]
+        limits[taken["epoch"]] = taken["sample_limit"]
+    assert limits == {first: 2**63, second: None}
+    assert found[first] == [i for i in range(65536) if samples._mix64(i) < 2**63]
+    assert found[second] == list(range(5000))
 
 
 @pytest.mark.parametrize("field", ["weight", "lr", "sample_ids"])

@@ -118,13 +118,13 @@ class _Draws:
             self._thin()
 
     def _thin(self) -> None:
-        epoch = self._waiting[-1][0]
+        # The one that fills the queue: another would be thinned to nothing first.
+        counts = collections.Counter(epoch for epoch, _ in self._waiting)
+        ((epoch, _),) = counts.most_common(1)
         limit = self._limit.get(epoch, 2**64) // 2
         self._limit[epoch] = limit
         kept = [w for w in self._waiting if w[0] != epoch or _mix64(w[1]) < limit]
         self._waiting = collections.deque(kept)
-        if limit == 0:
-            self._waiting.clear()
 
     def take(self, step: int) -> Mapping[str, Any]:
         """Arguments of end_step: ids of one epoch, the oldest first."""
