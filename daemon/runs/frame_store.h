@@ -33,7 +33,7 @@ class FrameStore {
   struct Options {
     // What is left of a frame without its ranks is half a kilobyte or so.
     size_t max_frames = 4096;
-    // Memory for the values of ranks: all 4,096 frames of 32 ranks, some 140
+    // Memory for the values of ranks: all 4,096 frames of 32 ranks, some 150
     // frames of 1,024.
     size_t rank_bytes = size_t{32} << 20;
     // Memory for whole frames.
