@@ -6,9 +6,15 @@
 namespace muster::runs {
 namespace {
 
-size_t MeasuresBytes(const FrameStore::Entry& entry) {
-  return sizeof(consistency::Measures) +
-         entry.measures->ranks.size() * sizeof(consistency::RankMeasures);
+size_t RankBytes(const consistency::Measures& measures) {
+  return measures.ranks.capacity() * sizeof(consistency::RankMeasures);
+}
+
+std::shared_ptr<const consistency::Measures> WithoutRanks(
+    const consistency::Measures& measures) {
+  auto rest = std::make_shared<consistency::Measures>(measures);
+  rest->ranks = decltype(rest->ranks)();  // `{}` would keep the memory
+  return rest;
 }
 
 size_t FrameBytes(const frames::Frame& frame) {
@@ -21,16 +27,23 @@ size_t FrameBytes(const frames::Frame& frame) {
 
 }  // namespace
 
+bool HasSketches(const frames::Frame& frame) {
+  return std::any_of(
+      frame.reports.begin(), frame.reports.end(),
+      [](const frames::Report& report) { return !report.sketch.empty(); });
+}
+
 FrameStore::FrameStore(Options options) : options_(options) {}
 
 void FrameStore::Append(Entry entry) {
-  const size_t measures_bytes = MeasuresBytes(entry);
+  if (entry.frame && !HasSketches(*entry.frame)) entry.frame = nullptr;
+  const size_t rank_bytes = RankBytes(*entry.measures);
   const size_t frame_bytes = entry.frame ? FrameBytes(*entry.frame) : 0;
   // What leaves is destroyed after the lock is released.
   std::vector<Entry> gone;
   MutexLock lock(mutex_);
   entries_.push_back(std::move(entry));
-  measures_bytes_ += measures_bytes;
+  rank_bytes_ += rank_bytes;
   sketch_bytes_ += frame_bytes;
   while (sketch_bytes_ > options_.sketch_bytes &&
          first_whole_ + 1 < entries_.size()) {
@@ -40,13 +53,20 @@ void FrameStore::Append(Entry entry) {
     gone.push_back({nullptr, std::move(oldest.frame), false});
     oldest.frame = nullptr;
   }
-  while (entries_.size() > 1 && (entries_.size() > options_.max_frames ||
-                                 measures_bytes_ > options_.measures_bytes)) {
+  while (rank_bytes_ > options_.rank_bytes &&
+         first_with_ranks_ + 1 < entries_.size()) {
+    Entry& oldest = entries_[first_with_ranks_++];
+    rank_bytes_ -= RankBytes(*oldest.measures);
+    auto rest = WithoutRanks(*oldest.measures);
+    gone.push_back({std::exchange(oldest.measures, std::move(rest)), nullptr});
+  }
+  while (entries_.size() > options_.max_frames && entries_.size() > 1) {
     Entry& oldest = entries_.front();
-    measures_bytes_ -= MeasuresBytes(oldest);
+    rank_bytes_ -= RankBytes(*oldest.measures);
     if (oldest.frame) sketch_bytes_ -= FrameBytes(*oldest.frame);
     gone.push_back(std::move(oldest));
     entries_.pop_front();
+    if (first_with_ranks_ > 0) --first_with_ranks_;
     if (first_whole_ > 0) --first_whole_;
   }
 }

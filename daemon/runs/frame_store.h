@@ -14,20 +14,29 @@
 
 namespace muster::runs {
 
-// Numbers of the newest 4,096 frames, and whole frames (with sketches, for the
-// matrix) as far as a byte budget reaches. Thread-safe; readers hold the lock
-// only to copy pointers.
+// True if a report has a sketch of its gradient.
+bool HasSketches(const frames::Frame& frame);
+
+// Numbers of the newest 4,096 frames; the values of their ranks, and whole
+// frames (with sketches, for the matrix), as far as byte budgets reach.
+// Thread-safe; readers hold the lock only to copy pointers.
 class FrameStore {
  public:
   struct Entry {
+    // Without `ranks` when out of budget.
     std::shared_ptr<const consistency::Measures> measures;
-    std::shared_ptr<const frames::Frame> frame;  // null when out of budget
+    // Null when out of budget, and where no report has a sketch.
+    std::shared_ptr<const frames::Frame> frame;
     bool superseded = false;
   };
+  // The newest frame is kept as it is, however large.
   struct Options {
+    // What is left of a frame without its ranks is half a kilobyte or so.
     size_t max_frames = 4096;
-    // Memory for the numbers of ranks; many ranks keep fewer frames.
-    size_t measures_bytes = size_t{256} << 20;
+    // Memory for the values of ranks: all 4,096 frames of 32 ranks, some 150
+    // frames of 1,024.
+    size_t rank_bytes = size_t{32} << 20;
+    // Memory for whole frames.
     size_t sketch_bytes = size_t{16} << 20;
   };
 
@@ -46,9 +55,11 @@ class FrameStore {
   const Options options_;
   mutable Mutex mutex_;
   std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  size_t measures_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t rank_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t sketch_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t first_whole_ ABSL_GUARDED_BY(mutex_) = 0;  // index into entries_
+  // Indices into entries_: all before them are out of budget.
+  size_t first_with_ranks_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t first_whole_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace muster::runs

@@ -19,12 +19,6 @@ constexpr int64_t kEvents = 65536;
 constexpr int64_t kFramesWithSketches = 512;
 constexpr int64_t kFrameBytesWithSketches = int64_t{4} << 20;
 
-bool HasSketches(const frames::Frame& frame) {
-  return std::any_of(
-      frame.reports.begin(), frame.reports.end(),
-      [](const frames::Report& report) { return !report.sketch.empty(); });
-}
-
 // Alerts that are over, as they are shown.
 std::deque<alert::Alert> ResolvedOf(
     const std::vector<history::AlertChange>& changes, int keep) {
@@ -93,9 +87,8 @@ absl::Status Run::Resume(const history::Reader& reader,
 
 void Run::ShowStored(const history::Judged& judged, absl::Time wall) {
   const frames::Frame& frame = *judged.frame;
-  const bool has_sketches = HasSketches(frame);
-  if (has_sketches) judge_.Remember(frame);
-  store_->Append({judged.measures, has_sketches ? judged.frame : nullptr,
+  if (HasSketches(frame)) judge_.Remember(frame);
+  store_->Append({judged.measures, judged.frame,
                   frame.reason == frames::CloseReason::kSuperseded});
   draft_.newest = judged.measures;
   draft_.newest_time = wall;
