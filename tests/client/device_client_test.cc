@@ -64,7 +64,8 @@ class DeviceClientTest : public ClientTest {
 
   static inline int stream_ = 0;
   static constexpr void* kStream = &stream_;
-  const std::vector<float> gradient_ = {1, -2, 3, 0, 5, -6, 7, 8};
+  // What a test leaves in the stream runs in a later one.
+  static inline const std::vector<float> gradient_ = {1, -2, 3, 0, 5, -6, 7, 8};
 };
 
 TEST_F(DeviceClientTest, AReportSaysOfADeviceWhatItSaysOfTheHost) {
