@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "cli/compare.h"
 #include "cli/explain.h"
 #include "cli/format.h"
 #include "cli/options.h"
@@ -164,6 +165,16 @@ int ReplayRuns(const Options& options) {
   return kWrongUsage;
 }
 
+int CompareRuns(const Options& options) {
+  const auto comparison = CompareStored(options);
+  if (!comparison.ok()) {
+    Fail(comparison.status());
+    return kWrongUsage;
+  }
+  const int printed = Print(FormatComparison(options, *comparison));
+  return comparison->differs() ? kNotHealthy : printed;
+}
+
 int Simulation(const Options& options) {
   const auto summary =
       Simulate(options.address, options.run, options.simulation);
@@ -176,6 +187,7 @@ int Main(int argc, char** argv) {
   if (!options.ok()) return Fail(options.status());
   if (options->output) return Print(*options->output);
   if (options->verb == Verb::kReplay) return ReplayRuns(*options);
+  if (options->verb == Verb::kCompare) return CompareRuns(*options);
   if (options->verb == Verb::kSimulate) return Simulation(*options);
   QueryClient client(options->address);
   switch (options->verb) {
@@ -190,6 +202,7 @@ int Main(int argc, char** argv) {
     case Verb::kAlerts:
       return Alerts(*options, client);
     case Verb::kReplay:
+    case Verb::kCompare:
     case Verb::kSimulate:
       break;
   }

@@ -14,9 +14,10 @@ constexpr char kDefaultAddress[] = "127.0.0.1:7600";
 constexpr char kFooter[] =
     "RUN may be left out where the daemon follows exactly one run; replay "
     "takes\n"
-    "all, and asks no daemon.\n"
-    "Exit codes: 0 fine; 1 not healthy (status --exit-code); 2 wrong usage;\n"
-    "3 the daemon cannot be reached.\n"
+    "all. replay and compare read a file and ask no daemon.\n"
+    "Exit codes: 0 fine; 1 not healthy (status --exit-code), or the runs "
+    "differ\n"
+    "(compare); 2 wrong usage; 3 the daemon cannot be reached.\n"
     "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
 
 void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
@@ -66,6 +67,18 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
       ->add_option("--config", options.config,
                    "judge under this configuration, not the stored one")
       ->type_name("FILE");
+  CLI::App* compare = app.add_subcommand(
+      "compare", "tells whether a stored run looks like a reference run");
+  compare->callback([&options] { options.verb = Verb::kCompare; });
+  compare->add_option("RUN", options.run, "run id")->required();
+  compare->add_option("REFERENCE", options.reference, "run id")->required();
+  compare->add_option("--history", options.history, "file of a musterd")
+      ->required()
+      ->type_name("FILE");
+  compare
+      ->add_option("--reference-history", options.reference_history,
+                   "file with the reference, if it is another one")
+      ->type_name("FILE");
   AddSimulationFlags(
       *add("simulate", "sends a synthetic run, for tuning, tests and load",
            Verb::kSimulate),
@@ -109,10 +122,10 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   }
   const size_t verbs = app.get_subcommands().size();
   if (verbs != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
-                     ": status, runs, ranks, steps, alerts, replay or simulate"
-                     " (see muster --help)"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        verbs == 0 ? "a verb is missing" : "give one verb only",
+        ": status, runs, ranks, steps, alerts, replay, compare or simulate"
+        " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {
     return absl::InvalidArgumentError(absl::StrCat(

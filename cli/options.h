@@ -12,7 +12,16 @@
 
 namespace muster::cli {
 
-enum class Verb { kStatus, kRuns, kRanks, kSteps, kAlerts, kReplay, kSimulate };
+enum class Verb {
+  kStatus,
+  kRuns,
+  kRanks,
+  kSteps,
+  kAlerts,
+  kReplay,
+  kCompare,
+  kSimulate
+};
 
 struct Options {
   // Set for --help and --version: print this and exit with 0.
@@ -34,10 +43,14 @@ struct Options {
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
   uint32_t limit = 20;
-  // replay: the history's file, and a configuration to judge under instead of
-  // the stored one; empty where none was given.
+  // replay, compare: the history's file.
   std::string history;
+  // replay: a configuration to judge under instead of the stored one; empty
+  // where none was given.
   std::string config;
+  // compare: run id, and its file where that is not `history`.
+  std::string reference;
+  std::string reference_history;
   SimulationOptions simulation;  // simulate
 };
 

@@ -44,6 +44,20 @@ TEST(OptionsTest, AddressComesFromFlagThenEnvironmentThenDefault) {
   EXPECT_EQ(Parse({"status", "--address", "b:2"}, set)->address, "b:2");
 }
 
+TEST(OptionsTest, CompareTakesTwoRunsAndTheirFiles) {
+  const auto options = Parse({"compare", "new", "old", "--history", "a.db"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->verb, Verb::kCompare);
+  EXPECT_EQ(options->run, "new");
+  EXPECT_EQ(options->reference, "old");
+  EXPECT_EQ(options->history, "a.db");
+  EXPECT_EQ(options->reference_history, "");
+  EXPECT_EQ(Parse({"compare", "new", "old", "--history", "a.db",
+                   "--reference-history", "b.db"})
+                ->reference_history,
+            "b.db");
+}
+
 TEST(OptionsTest, EachVerbTakesARun) {
   const std::pair<const char*, Verb> verbs[] = {{"status", Verb::kStatus},
                                                 {"runs", Verb::kRuns},
