@@ -40,9 +40,8 @@ size_t BlockLength(size_t pairs, double correlation) {
   const double n = static_cast<double>(pairs);
   const double length =
       std::cbrt(6 * n) * std::pow(rho / (1 - rho * rho), 2.0 / 3.0);
-  return std::min(
-      std::max(kLeastBlock, static_cast<size_t>(std::ceil(length))),
-      pairs / kLeastBlocks);
+  return std::min(std::max(kLeastBlock, static_cast<size_t>(std::ceil(length))),
+                  pairs / kLeastBlocks);
 }
 
 // Sums of the values before each, less their mean, so that a sum over a block

@@ -103,8 +103,8 @@ std::string Steps(const RunSeries& series) {
 std::string FormatTable(const Comparison& comparison) {
   Table table;
   table.AddColumn("measure", Align::kLeft);
-  for (const char* title : {"run", "reference", "compared", "95 % interval",
-                            "steps", "block"}) {
+  for (const char* title :
+       {"run", "reference", "compared", "95 % interval", "steps", "block"}) {
     table.AddColumn(title, Align::kRight);
   }
   table.AddColumn("verdict", Align::kLeft);

@@ -23,10 +23,10 @@ inline constexpr double kCosineMargin = 0.02;
 inline constexpr double kLossMargin = 0.01;
 
 enum class Agreement {
-  kAgrees,    // the confidence interval lies within the margin
-  kOpen,      // it crosses the margin: more steps would tell
-  kDiffers,   // it lies beyond the margin
-  kUnknown,   // too few steps have it in both runs
+  kAgrees,   // the confidence interval lies within the margin
+  kOpen,     // it crosses the margin: more steps would tell
+  kDiffers,  // it lies beyond the margin
+  kUnknown,  // too few steps have it in both runs
 };
 
 struct MetricComparison {

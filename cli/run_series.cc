@@ -58,22 +58,19 @@ absl::StatusOr<RunSeries> ReadSeries(const std::string& path,
     names.push_back(each.name);
   }
   if (!newest) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": no run '", run, "'; it has: ",
-                     names.empty() ? "none" : absl::StrJoin(names, ", ")));
+    return absl::NotFoundError(absl::StrCat(
+        path, ": no run '", run,
+        "'; it has: ", names.empty() ? "none" : absl::StrJoin(names, ", ")));
   }
   RunSeries series;
-  absl::Status status =
-      (*reader)->ReadEntries(*newest, 0, history::Reader::kEnd,
-                             history::What::kAll,
-                             [&](const history::Entry& entry) {
-                               if (const auto* judged =
-                                       std::get_if<history::Judged>(
-                                           &entry.body)) {
-                                 AddStep(*judged->measures, series);
-                               }
-                               return absl::OkStatus();
-                             });
+  absl::Status status = (*reader)->ReadEntries(
+      *newest, 0, history::Reader::kEnd, history::What::kAll,
+      [&](const history::Entry& entry) {
+        if (const auto* judged = std::get_if<history::Judged>(&entry.body)) {
+          AddStep(*judged->measures, series);
+        }
+        return absl::OkStatus();
+      });
   if (!status.ok()) return status;
   if (series.empty()) {
     return absl::NotFoundError(

@@ -54,8 +54,8 @@ class CompareCommandTest : public ::testing::Test {
       }
       auto frame = std::make_shared<frames::Frame>(
           testing::MakeFrame(step, std::move(reports), 4, 1));
-      auto measures = std::make_shared<consistency::Measures>(
-          baseline.Measure(*frame));
+      auto measures =
+          std::make_shared<consistency::Measures>(baseline.Measure(*frame));
       unit.entries.push_back(
           {++position, kBegan, history::Judged{frame, measures}});
     }
@@ -99,7 +99,8 @@ TEST_F(CompareCommandTest, TellsARunThatDiffersFromOneThatAgrees) {
   EXPECT_THAT(outcome.out, StartsWith("wide differs: loss dispersion "));
   EXPECT_THAT(outcome.out, HasSubstr("\n200 common steps, 200 … 399;"));
 
-  outcome = Run("wide base --json --history " + b + " --reference-history " + a);
+  outcome =
+      Run("wide base --json --history " + b + " --reference-history " + a);
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.out, HasSubstr("\"commonSteps\": 200"));
 }
@@ -116,8 +117,10 @@ TEST_F(CompareCommandTest, SaysWhatCannotBeCompared) {
     return outcome.err;
   };
   EXPECT_EQ(error("early late --history " + a),
-            "muster: run 'early' of " + a + " (steps 0 … 59) and reference "
-            "'late' of " + a + " (steps 100 … 159) have no common steps\n");
+            "muster: run 'early' of " + a +
+                " (steps 0 … 59) and reference "
+                "'late' of " +
+                a + " (steps 100 … 159) have no common steps\n");
   EXPECT_THAT(error("early short --history " + a),
               HasSubstr("have 10 common steps, but nothing that was measured "
                         "in both on 50 of them"));

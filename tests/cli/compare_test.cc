@@ -19,7 +19,8 @@ struct Truth {
 };
 
 // Independent noise of 10 % of each but the loss, which has 1 %.
-RunSeries Series(const Truth& truth, uint64_t from, uint64_t to, uint64_t seed) {
+RunSeries Series(const Truth& truth, uint64_t from, uint64_t to,
+                 uint64_t seed) {
   std::mt19937_64 engine(seed);
   std::normal_distribution<double> normal;
   RunSeries series;
@@ -86,8 +87,8 @@ TEST(CompareTest, WhatTheMarginAllowsIsNoDifference) {
   // is on the margin.
   const RunSeries reference = Series({}, 0, 2000, 2);
   const Comparison comparison = Compare(
-      Series({.loss_dispersion = 0.21, .norm_dispersion = 0.11, .loss = 2.01}, 0,
-          2000, 1),
+      Series({.loss_dispersion = 0.21, .norm_dispersion = 0.11, .loss = 2.01},
+             0, 2000, 1),
       reference);
   const MetricComparison& loss = Of(comparison, SeriesMetric::kLossDispersion);
   EXPECT_GT(loss.estimate->low, 1);
