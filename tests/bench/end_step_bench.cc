@@ -11,38 +11,19 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <new>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include "muster/client.h"
-
-namespace {
-
-// Allocations of this thread while it counts.
-thread_local bool t_counting = false;
-thread_local uint64_t t_allocations = 0;
-
-void* Allocate(size_t size) {
-  if (t_counting) ++t_allocations;
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(size_t size) { return Allocate(size); }
-void* operator new[](size_t size) { return Allocate(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/testing/count_allocations.h"
 
 namespace muster::bench {
 namespace {
+
+using muster::testing::t_allocations;
+using muster::testing::t_counting;
 
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
