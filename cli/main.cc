@@ -15,6 +15,7 @@
 #include "cli/format.h"
 #include "cli/options.h"
 #include "cli/query_client.h"
+#include "cli/reference.h"
 #include "cli/replay.h"
 #include "cli/simulation.h"
 
@@ -175,6 +176,11 @@ int CompareRuns(const Options& options) {
   return comparison->differs() ? kNotHealthy : printed;
 }
 
+int ReferenceSave(const Options& options) {
+  const auto written = SaveReference(options);
+  return written.ok() ? Print(*written) : Fail(written.status());
+}
+
 int Simulation(const Options& options) {
   const auto summary =
       Simulate(options.address, options.run, options.simulation);
@@ -188,6 +194,7 @@ int Main(int argc, char** argv) {
   if (options->output) return Print(*options->output);
   if (options->verb == Verb::kReplay) return ReplayRuns(*options);
   if (options->verb == Verb::kCompare) return CompareRuns(*options);
+  if (options->verb == Verb::kReferenceSave) return ReferenceSave(*options);
   if (options->verb == Verb::kSimulate) return Simulation(*options);
   QueryClient client(options->address);
   switch (options->verb) {
@@ -203,6 +210,7 @@ int Main(int argc, char** argv) {
       return Alerts(*options, client);
     case Verb::kReplay:
     case Verb::kCompare:
+    case Verb::kReferenceSave:
     case Verb::kSimulate:
       break;
   }

@@ -14,7 +14,7 @@ constexpr char kDefaultAddress[] = "127.0.0.1:7600";
 constexpr char kFooter[] =
     "RUN may be left out where the daemon follows exactly one run; replay "
     "takes\n"
-    "all. replay and compare read a file and ask no daemon.\n"
+    "all. replay, compare and reference read a file and ask no daemon.\n"
     "Exit codes: 0 fine; 1 not healthy (status --exit-code), or the runs "
     "differ\n"
     "(compare); 2 wrong usage; 3 the daemon cannot be reached.\n"
@@ -79,6 +79,19 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
       ->add_option("--reference-history", options.reference_history,
                    "file with the reference, if it is another one")
       ->type_name("FILE");
+  CLI::App* reference = app.add_subcommand(
+      "reference", "makes a stored run one that others are held against");
+  reference->require_subcommand(1);
+  CLI::App* save = reference->add_subcommand(
+      "save", "writes the file that musterd's key detect.reference names");
+  save->callback([&options] { options.verb = Verb::kReferenceSave; });
+  save->add_option("RUN", options.run, "run id")->required();
+  save->add_option("--history", options.history, "file of a musterd")
+      ->required()
+      ->type_name("FILE");
+  save->add_option("-o,--output", options.output_file, "file to write")
+      ->required()
+      ->type_name("FILE");
   AddSimulationFlags(
       *add("simulate", "sends a synthetic run, for tuning, tests and load",
            Verb::kSimulate),
@@ -122,10 +135,11 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   }
   const size_t verbs = app.get_subcommands().size();
   if (verbs != 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        verbs == 0 ? "a verb is missing" : "give one verb only",
-        ": status, runs, ranks, steps, alerts, replay, compare or simulate"
-        " (see muster --help)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
+                     ": status, runs, ranks, steps, alerts, replay, compare, "
+                     "reference or simulate"
+                     " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -20,6 +20,7 @@ enum class Verb {
   kAlerts,
   kReplay,
   kCompare,
+  kReferenceSave,
   kSimulate
 };
 
@@ -43,7 +44,7 @@ struct Options {
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
   uint32_t limit = 20;
-  // replay, compare: the history's file.
+  // replay, compare, reference save: the history's file.
   std::string history;
   // replay: a configuration to judge under instead of the stored one; empty
   // where none was given.
@@ -51,6 +52,7 @@ struct Options {
   // compare: run id, and its file where that is not `history`.
   std::string reference;
   std::string reference_history;
+  std::string output_file;       // reference save
   SimulationOptions simulation;  // simulate
 };
 

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/config.h"
 #include "daemon/history/reader.h"
+#include "daemon/reference_file.h"
 #include "daemon/runs/replay.h"
 
 namespace muster::cli {
@@ -25,6 +26,8 @@ absl::Status Replay(const Options& options,
             absl::StrCat(status.message(), "; give one with --config"));
       }
     }
+    absl::Status loaded = LoadReference(config);
+    if (!loaded.ok()) return loaded;
     return runs::JudgeOptions{config.detect, config.alerts};
   };
   const auto reader = history::Reader::Open(options.history);

@@ -45,8 +45,9 @@ void AddStep(const consistency::Measures& measures, RunSeries& series) {
   if (!added && at->second.attempt <= step.attempt) at->second = step;
 }
 
-absl::StatusOr<RunSeries> ReadSeries(const std::string& path,
-                                     const std::string& run) {
+absl::Status ReadMeasures(
+    const std::string& path, const std::string& run,
+    const std::function<void(const consistency::Measures&)>& take) {
   const auto reader = history::Reader::Open(path);
   if (!reader.ok()) return reader.status();
   const auto stored = (*reader)->Runs();
@@ -62,14 +63,21 @@ absl::StatusOr<RunSeries> ReadSeries(const std::string& path,
         path, ": no run '", run,
         "'; it has: ", names.empty() ? "none" : absl::StrJoin(names, ", ")));
   }
-  RunSeries series;
-  absl::Status status = (*reader)->ReadEntries(
+  return (*reader)->ReadEntries(
       *newest, 0, history::Reader::kEnd, history::What::kAll,
       [&](const history::Entry& entry) {
-        if (const auto* judged = std::get_if<history::Judged>(&entry.body)) {
-          AddStep(*judged->measures, series);
-        }
+        const auto* judged = std::get_if<history::Judged>(&entry.body);
+        if (judged != nullptr) take(*judged->measures);
         return absl::OkStatus();
+      });
+}
+
+absl::StatusOr<RunSeries> ReadSeries(const std::string& path,
+                                     const std::string& run) {
+  RunSeries series;
+  absl::Status status =
+      ReadMeasures(path, run, [&](const consistency::Measures& measures) {
+        AddStep(measures, series);
       });
   if (!status.ok()) return status;
   if (series.empty()) {

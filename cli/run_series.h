@@ -4,10 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "daemon/consistency/measures.h"
 
@@ -43,9 +45,13 @@ struct StepValues {
 using RunSeries = std::map<uint64_t, StepValues>;
 void AddStep(const consistency::Measures& measures, RunSeries& series);
 
-// Of the newest run of that name in the history at `path`. An error is one line
-// that names the file: of the history, or that no run has the name or the run
-// has no frame.
+// Tells the measures of each frame, in order, of the newest run of that name in
+// the history at `path`. An error is one line that names the file: of the
+// history, or that no run has the name.
+absl::Status ReadMeasures(
+    const std::string& path, const std::string& run,
+    const std::function<void(const consistency::Measures&)>& take);
+// Of that run. NOT_FOUND too if it has no frame.
 absl::StatusOr<RunSeries> ReadSeries(const std::string& path,
                                      const std::string& run);
 

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/reference_file.h"
 
 namespace muster {
 namespace {
@@ -90,6 +91,9 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
     absl::Status status =
         SetField(setting.key, flags[setting.key], parsed.config);
     if (!status.ok()) return Prefixed(setting.flag, status);
+  }
+  if (absl::Status status = LoadReference(parsed.config); !status.ok()) {
+    return status;
   }
   if (print) {
     parsed.output = ToYaml(parsed.config);

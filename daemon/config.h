@@ -50,6 +50,9 @@ struct Config {
   Limits limits;
   frames::AssemblerOptions frames;
   detect::DetectOptions detect;
+  // A run to hold all runs against (reference_file.h), which LoadReference
+  // reads into `detect`. Empty: none.
+  std::string reference_file;
   alert::AlertOptions alerts;
   history::Options history;
 

@@ -182,6 +182,12 @@ void AppendDetectFields(std::vector<ConfigField>& fields) {
       Number("detect.target_frames",
              "Mean frames between false alarms of all kinds together.",
              MUSTER_MEMBER(detect.target_frames), 10, 1e12));
+  fields.push_back(Text(
+      "detect.reference",
+      "File of muster reference save: the run to hold runs against; empty: "
+      "none.",
+      MUSTER_MEMBER(reference_file), "a path",
+      [](std::string_view) { return true; }));
   AppendExact(fields);
   AppendDuplicateShard(fields);
   AppendRankOutlier(fields);
