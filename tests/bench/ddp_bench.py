@@ -48,14 +48,23 @@ class Switch:
     def __init__(self, ddp):
         self.process_group = ddp.process_group
         self.module = ddp.module
+        self._ddp = ddp
         self._hook = None
+        self._before_forward = []
         ddp.register_comm_hook(None, self._reduce)
 
     def register_comm_hook(self, state, hook):
         self._hook = hook
 
+    def register_forward_pre_hook(self, hook):
+        self._before_forward.append(self._ddp.register_forward_pre_hook(hook))
+        return self._before_forward[-1]
+
     def take_out(self):
         self._hook = None
+        for handle in self._before_forward:
+            handle.remove()
+        self._before_forward.clear()
 
     def _reduce(self, _, bucket):
         if self._hook is None:
