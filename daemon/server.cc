@@ -5,6 +5,7 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/runs/registry.h"
+#include "daemon/sinks/sinks.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
 #include "grpc/support/log.h"
@@ -52,6 +54,11 @@ runs::Registry::Options ToRegistryOptions(const Config& config) {
           .keep_silent = config.keep_silent};
 }
 
+void LogSink(bool failing, const std::string& line) {
+  Log(failing ? LogLevel::kWarning : LogLevel::kInfo,
+      absl::StrCat("sink: ", line));
+}
+
 // Null if the configuration asks for none.
 absl::StatusOr<std::unique_ptr<history::Writer>> OpenHistory(
     const Config& config, const Clock& clock) {
@@ -70,8 +77,10 @@ class Server::Impl {
   Impl(const Config& config, Clock clock,
        std::unique_ptr<history::Writer> history)
       : history_(std::move(history)),
-        registry_(ToRegistryOptions(config), std::move(clock), LogAlert,
-                  history_.get()),
+        sinks_(config.sinks, config.data_dir, clock, MakeAlertLookup(),
+               LogSink),
+        registry_(ToRegistryOptions(config), std::move(clock),
+                  MakeAlertObserver(), history_.get()),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
@@ -80,6 +89,7 @@ class Server::Impl {
 
   absl::Status Start(const Config& config) {
     ResumeRuns();
+    sinks_.Start();
     absl::Status status = StartGrpc(config.grpc_address);
     if (!status.ok()) return status;
     const HostPort http = SplitHostPort(config.http_address);
@@ -110,6 +120,7 @@ class Server::Impl {
     }
     registry_.Drain();
     if (history_) history_->Stop();
+    sinks_.Stop();
     if (http_) http_->Stop();
   }
 
@@ -136,6 +147,30 @@ class Server::Impl {
       Log(LogLevel::kInfo,
           absl::StrCat("history: goes on with ", resumed, " runs"));
     }
+    for (const auto& run : registry_.Snapshots()) {
+      for (const alert::Alert& alert : run->alerts) {
+        sinks_.Resume(run->run, alert);
+      }
+    }
+  }
+
+  runs::AlertObserver MakeAlertObserver() {
+    return [this](const std::string& run, const alert::Alert& alert) {
+      LogAlert(run, alert);
+      sinks_.Take(run, alert);
+    };
+  }
+
+  sinks::AlertLookup MakeAlertLookup() {
+    return [this](const std::string& run,
+                  uint64_t id) -> std::optional<alert::Alert> {
+      const auto snapshot = registry_.Snapshot(run);
+      if (snapshot == nullptr) return std::nullopt;
+      for (const alert::Alert& alert : snapshot->alerts) {
+        if (alert.id == id) return alert;
+      }
+      return std::nullopt;
+    };
   }
 
   absl::Status StartGrpc(const std::string& address) {
@@ -177,6 +212,7 @@ class Server::Impl {
               return exposition::MetricsText({.runs = registry_.Snapshots(),
                                               .rejected = counters_.Rejected(),
                                               .history = HistoryStats(),
+                                              .sinks = SinkSamples(),
                                               .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
@@ -187,6 +223,15 @@ class Server::Impl {
   std::optional<history::WriterStats> HistoryStats() const {
     if (!history_) return std::nullopt;
     return history_->stats();
+  }
+
+  std::vector<exposition::SinkSample> SinkSamples() const {
+    std::vector<exposition::SinkSample> samples;
+    for (const sinks::CourierStats& each : sinks_.stats()) {
+      samples.push_back({each.sink, each.receiver, each.up, each.held,
+                         each.sent, each.failed, each.dropped});
+    }
+    return samples;
   }
 
   void TickUntilStopped() {
@@ -202,6 +247,7 @@ class Server::Impl {
 
   runs::DaemonCounters counters_;
   const std::unique_ptr<history::Writer> history_;
+  sinks::Sinks sinks_;
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;
   const std::unique_ptr<grpc::Service> query_;

@@ -316,6 +316,9 @@ std::vector<MetricFamily> BuildFamilies(const Scrape& scrape) {
   for (MetricFamily& family : BuildHistoryFamilies(scrape.history)) {
     families.push_back(std::move(family));
   }
+  for (MetricFamily& family : BuildSinkFamilies(scrape.sinks)) {
+    families.push_back(std::move(family));
+  }
   AppendHistograms(shown, families);
   Family build("muster_build_info", "1, labelled by the daemon's version.",
                MetricType::Gauge);

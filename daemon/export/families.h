@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/export/sink_families.h"
 #include "daemon/history/writer.h"
 #include "daemon/runs/snapshot.h"
 #include "prometheus/metric_family.h"
@@ -27,6 +28,8 @@ struct Scrape {
   std::map<std::string, uint64_t> rejected;
   // Absent if there is no history.
   std::optional<history::WriterStats> history;
+  // One for each receiver of a sink.
+  std::vector<SinkSample> sinks;
   // Version of the daemon.
   std::string version;
 };

@@ -76,28 +76,6 @@ absl::Status ToStatus(CURLcode code, const char* detail) {
 
 }  // namespace
 
-std::string CheckUrl(std::string_view url) {
-  InitializeOnce();
-  const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(),
-                                                        curl_url_cleanup);
-  const std::string text(url);
-  if (!url.starts_with("http://") && !url.starts_with("https://")) {
-    return "must begin with http:// or https://";
-  }
-  if (curl_url_set(parsed.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) {
-    return "is not a URL";
-  }
-  for (const CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD}) {
-    char* value = nullptr;
-    if (curl_url_get(parsed.get(), part, &value, 0) == CURLUE_OK) {
-      curl_free(value);
-      return "must not have a user or password, which would be shown with it; "
-             "use username and password_file or password_env";
-    }
-  }
-  return "";
-}
-
 class HttpClient::Impl {
  public:
   explicit Impl(HttpEndpoint endpoint) : endpoint_(std::move(endpoint)) {

@@ -11,29 +11,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "daemon/sinks/secret.h"
+#include "daemon/sinks/options.h"
 
 namespace muster::sinks {
-
-struct HttpEndpoint {
-  // http:// or https://, without user or password (CheckUrl).
-  std::string url;
-  // PEM: whom to trust behind https; empty: whom the system trusts.
-  std::string ca_file;
-  // PEM: who we are; both or neither.
-  std::string certificate_file;
-  std::string key_file;
-  // Basic authentication, if not empty; takes `password`.
-  std::string username;
-  Secret password;
-  // Instead of it: "Authorization: Bearer …".
-  Secret bearer_token;
-};
-
-// What is wrong with the URL, empty if nothing is. A user or password in it is
-// refused, as it would be shown wherever the URL is. The answer never quotes
-// the URL.
-std::string CheckUrl(std::string_view url);
 
 struct HttpResponse {
   int status = 0;  // such as 200; redirections are not followed

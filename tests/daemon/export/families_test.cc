@@ -245,6 +245,24 @@ TEST(FamiliesTest, TellsHowTheHistoryDoes) {
   }
 }
 
+TEST(FamiliesTest, TellsHowEachReceiverDoes) {
+  Scrape scrape = ScrapeOf({});
+  EXPECT_THAT(MetricsText(scrape), Not(HasSubstr("muster_sink")));
+  scrape.sinks = {{"alertmanager", "a:9093", false, 3, 4, 5, 6},
+                  {"webhook", "chat"}};
+  const std::string text = MetricsText(scrape);
+  for (const char* sample :
+       {R"(muster_sink_up{sink="alertmanager",receiver="a:9093"} 0)",
+        R"(muster_sink_up{sink="webhook",receiver="chat"} 1)",
+        R"(muster_sink_held{sink="alertmanager",receiver="a:9093"} 3)",
+        R"(muster_sink_sent_total{sink="alertmanager",receiver="a:9093"} 4)",
+        R"(muster_sink_failed_total{sink="alertmanager",receiver="a:9093"} 5)",
+        R"(muster_sink_dropped_total{sink="alertmanager",receiver="a:9093"} 6)",
+        R"(muster_sink_dropped_total{sink="webhook",receiver="chat"} 0)"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("\n") + sample + "\n"));
+  }
+}
+
 // One row of the tables in docs/metrics.md: name, type and label names.
 using Row = std::tuple<std::string, std::string, std::set<std::string>>;
 
@@ -268,6 +286,7 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   std::set<Row> exported;
   Scrape scrape = ScrapeOf({HandBuiltRun("r")});
   scrape.history.emplace().errors = {{"full", 0}};
+  scrape.sinks = {{.sink = "webhook", .receiver = "chat"}};
   for (const auto& family : BuildFamilies(scrape)) {
     const char* type =
         family.type == prometheus::MetricType::Counter ? "counter"

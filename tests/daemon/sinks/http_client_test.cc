@@ -27,23 +27,6 @@ HttpReceiver::Answerer Always(PostAnswer answer) {
   return [answer](size_t, const ReceivedPost&) { return answer; };
 }
 
-TEST(CheckUrlTest, SaysWhatIsWrong) {
-  EXPECT_EQ(CheckUrl("http://host:9093/prefix?x=1"), "");
-  EXPECT_EQ(CheckUrl("https://[::1]:9093"), "");
-  EXPECT_NE(CheckUrl("host:9093").find("http://"), std::string::npos);
-  EXPECT_NE(CheckUrl("file:///etc/passwd"), "");
-  EXPECT_NE(CheckUrl("http://"), "");
-  EXPECT_NE(CheckUrl("http://host:99999999"), "");
-}
-
-TEST(CheckUrlTest, RefusesCredentialsWithoutQuotingThem) {
-  for (const char* url : {"http://me:geheim@host", "http://geheim@host"}) {
-    const std::string error = CheckUrl(url);
-    EXPECT_NE(error.find("password_file"), std::string::npos);
-    EXPECT_EQ(error.find("geheim"), std::string::npos);
-  }
-}
-
 TEST(SecretTest, IsReadWithoutItsLineBreak) {
   const TemporaryFolder folder;
   const std::string path = folder.File("token");
