@@ -1,0 +1,334 @@
+// One run: whether its ranks agree, since when not, who, and why.
+
+import { BigValueTextMode, type Dashboard } from '@grafana/schema';
+
+import { dashboard, queryVariable, stale, UID } from './dashboard';
+import {
+  type AnyPanel,
+  COLOUR,
+  colouredCell,
+  DATASOURCE,
+  heatmap,
+  override,
+  type PrometheusQuery,
+  shareBar,
+  stateTimeline,
+  stat,
+  table,
+  timeSeries,
+} from './panels';
+import { Queries } from './queries';
+import { dataRow, pipelineRow } from './run_data';
+import { alarming, rankMappings, rankSteps, VERDICT, verdictMappings, verdictSteps } from './verdict';
+
+const run = new Queries('run="$run"');
+const byRank = (expression: string) => `max by (rank) (${expression})`;
+const SHARE =
+  'A rank\'s part of the sum of squared distances from the ranks\' mean: about 1/N where the ranks are alike, near ' +
+  '100 % where this one alone stands apart.';
+
+const verdictRow = [
+  stat({
+    title: 'Verdict',
+    description: VERDICT,
+    size: [5, 4],
+    unit: 'none',
+    mappings: verdictMappings,
+    steps: verdictSteps,
+    noValue: 'No such run now',
+    query: [run.verdict(), 'verdict'],
+  }),
+  stat({
+    title: 'Not in agreement for',
+    description: 'Time since the verdict was last "Ranks agree", at most the time range of the dashboard.',
+    size: [4, 4],
+    unit: 's',
+    decimals: 0,
+    steps: [
+      { color: COLOUR.fine, value: null },
+      { color: COLOUR.bad, value: 60 },
+    ],
+    query: [run.secondsInTrouble(), 'not in agreement for'],
+  }),
+  stat({
+    title: 'Alerts that fire',
+    description: 'Kinds of alert that fire now, with their number. docs/alerts.md says what each means and what to check.',
+    size: [5, 4],
+    unit: 'none',
+    steps: alarming,
+    noValue: 'none',
+    name: BigValueTextMode.ValueAndName,
+    query: [`sum by (kind) (${run.alertsFiring()}) > 0`, '{{kind}}'],
+  }),
+  stat({
+    title: 'Stands apart most',
+    description: `The rank with the largest share of the spread of losses, norms or cosines. ${SHARE}`,
+    size: [4, 4],
+    unit: 'percentunit',
+    decimals: 0,
+    name: BigValueTextMode.ValueAndName,
+    steps: [
+      { color: COLOUR.fine, value: null },
+      { color: COLOUR.warn, value: 0.5 },
+    ],
+    query: [`topk(1, ${run.deviation()})`, 'rank {{rank}}'],
+  }),
+  stat({
+    title: 'Ranks missing',
+    description: 'Ranks of the run that are not in the newest frame.',
+    size: [3, 4],
+    unit: 'none',
+    steps: alarming,
+    query: [
+      `max(${run.gauge('muster_ranks_expected')}) - max(${run.gauge('muster_ranks_reporting')})`,
+      'missing',
+    ],
+  }),
+  stat({
+    title: 'Last frame',
+    description: 'Time since the newest judged frame. Above "Stalled after" no values of the run are shown.',
+    size: [3, 4],
+    unit: 's',
+    decimals: 0,
+    steps: [
+      { color: COLOUR.fine, value: null },
+      { color: COLOUR.warn, value: 30 },
+      { color: COLOUR.stalled, value: 120 },
+    ],
+    query: [run.secondsSinceFrame(), 'last frame'],
+  }),
+  stateTimeline({
+    title: 'Verdict and alerts',
+    description: `Since when which kind of alert fires. ${VERDICT}`,
+    size: [24, 5],
+    unit: 'none',
+    mappings: verdictMappings,
+    steps: verdictSteps,
+    query: [
+      `label_replace(${run.verdict()}, "kind", "verdict", "", "") or 2 * (max by (kind) (${run.alertsFiring()}) > bool 0) > 0`,
+      '{{kind}}',
+    ],
+  }),
+];
+
+// The lowest and the highest rank as a band around the mean.
+function band(title: string, description: string, mean: 'muster_loss_mean' | 'muster_gradient_norm_mean', rank: 'muster_rank_loss' | 'muster_rank_gradient_norm'): AnyPanel {
+  const edge = { 'custom.lineWidth': 0, color: { mode: 'fixed', fixedColor: COLOUR.unknown } };
+  return timeSeries({
+    title,
+    description,
+    size: [12, 8],
+    unit: 'short',
+    queries: [
+      [`max(${run.gauge(mean)})`, 'mean'],
+      [`max(${run.allRanks(rank)})`, 'highest rank'],
+      [`min(${run.allRanks(rank)})`, 'lowest rank'],
+    ],
+    overrides: [
+      override('mean', { color: { mode: 'fixed', fixedColor: COLOUR.fine } }),
+      override('highest rank', { ...edge, 'custom.fillBelowTo': 'lowest rank', 'custom.fillOpacity': 20 }),
+      override('lowest rank', edge),
+    ],
+  });
+}
+
+const agreement = [
+  band(
+    'Loss',
+    'Mean of the ranks\' local losses, weighted by samples or tokens where given, in the band from the lowest to the highest rank.',
+    'muster_loss_mean',
+    'muster_rank_loss',
+  ),
+  band(
+    'Gradient norm',
+    'Mean of the ranks\' local gradient norms, before the all-reduce, in the band from the lowest to the highest rank.',
+    'muster_gradient_norm_mean',
+    'muster_rank_gradient_norm',
+  ),
+  timeSeries({
+    title: 'Loss dispersion',
+    description: 'Standard deviation of the local losses over ranks: of the newest frame, and the mean of every step between two scrapes; the range is highest minus lowest.',
+    size: [12, 7],
+    unit: 'short',
+    min: 0,
+    queries: [
+      [`max(${run.gauge('muster_loss_stddev')})`, 'newest frame'],
+      [run.stepMean('muster_step_loss_stddev'), 'every step'],
+      [`max(${run.gauge('muster_loss_range')})`, 'range'],
+    ],
+  }),
+  timeSeries({
+    title: 'Gradient norm dispersion',
+    description: 'Standard deviation of the local gradient norms over ranks: of the newest frame, and the mean of every step between two scrapes; the range is highest minus lowest.',
+    size: [12, 7],
+    unit: 'short',
+    min: 0,
+    queries: [
+      [`max(${run.gauge('muster_gradient_norm_stddev')})`, 'newest frame'],
+      [run.stepMean('muster_step_gradient_norm_stddev'), 'every step'],
+      [`max(${run.gauge('muster_gradient_norm_range')})`, 'range'],
+    ],
+  }),
+  timeSeries({
+    title: 'Cosine of the gradients',
+    description: 'Mean over all pairs of ranks; the worst rank against the mean of the others; and the mean that the noise scale predicts. A low cosine is not wrong: it falls as training goes on. Compare it with the expected one.',
+    size: [12, 8],
+    unit: 'none',
+    decimals: 3,
+    queries: [
+      [`max(${run.gauge('muster_gradient_cosine_mean')})`, 'mean of pairs'],
+      [`max(${run.gauge('muster_gradient_cosine_min')})`, 'worst rank'],
+      [`max(${run.gauge('muster_gradient_cosine_expected')})`, 'expected'],
+    ],
+    overrides: [
+      override('expected', { 'custom.lineStyle': { fill: 'dash', dash: [10, 10] } }),
+    ],
+  }),
+  timeSeries({
+    title: 'Gradient noise scale',
+    description: 'In samples or tokens (in batches where the ranks give no weights). Absent while it does not exceed three of its standard errors.',
+    size: [6, 8],
+    unit: 'short',
+    min: 0,
+    queries: [[`max(${run.gauge('muster_gradient_noise_scale')})`, 'noise scale']],
+  }),
+  heatmap({
+    title: 'Divergence of every step',
+    description: 'Steps by 1 - mean cosine of the pairs, also those between two scrapes: one step alone that goes astray shows here.',
+    size: [6, 8],
+    unit: 'none',
+    buckets: true,
+    query: [run.buckets('muster_step_gradient_divergence'), '{{le}}'],
+  }),
+];
+
+const ranks = [
+  stateTimeline({
+    title: 'Ranks',
+    description: `Stands apart: makes more than half of the spread of losses, norms or cosines. Behind: more than 5 steps behind the foremost rank. This is for the eye: alerts come from a stricter test.`,
+    size: [12, 10],
+    unit: 'none',
+    mappings: rankMappings,
+    steps: rankSteps,
+    query: [`${byRank(run.rankState())}`, '{{rank}}'],
+  }),
+  heatmap({
+    title: 'Share of the spread by rank',
+    description: `Largest of the shares of losses, norms and cosines. ${SHARE}`,
+    size: [12, 10],
+    unit: 'percentunit',
+    min: 0,
+    max: 1,
+    buckets: false,
+    query: [byRank(run.deviation()), '{{rank}}'],
+  }),
+  table({
+    title: 'Most deviant ranks',
+    description: `The 16 that stand apart most. ${SHARE} Lag: steps behind the foremost rank.`,
+    size: [24, 9],
+    unit: 'short',
+    decimals: 3,
+    labels: { rank: 'Rank' },
+    hidden: [],
+    sortBy: 'Stands apart',
+    columns: [
+      [`topk(16, ${byRank(run.deviation())})`, 'Stands apart'],
+      ...(
+        [
+          ['muster_rank_loss', 'loss'],
+          ['muster_rank_gradient_norm', 'norm'],
+          ['muster_rank_gradient_cosine', 'cosine'],
+        ] as const
+      ).map(([name, title]): [string, string] => [
+        among(byRank(run.shareOfSpread(name))),
+        `Share of ${title} spread`,
+      ]),
+      [among(byRank(run.allRanks('muster_rank_loss'))), 'Loss'],
+      [among(byRank(run.allRanks('muster_rank_gradient_norm'))), 'Norm'],
+      [among(byRank(run.allRanks('muster_rank_gradient_cosine'))), 'Cosine'],
+      [among(byRank(run.allRanks('muster_rank_lag_steps'))), 'Lag'],
+    ],
+    overrides: [
+      override('Stands apart', { ...colouredCell, unit: 'percentunit', decimals: 0, thresholds: { mode: 'absolute', steps: [{ color: 'transparent', value: null }, { color: COLOUR.warn, value: 0.5 }] } }),
+      override('Share of loss spread', shareBar),
+      override('Share of norm spread', shareBar),
+      override('Share of cosine spread', shareBar),
+      override('Lag', { decimals: 0, unit: 'none' }),
+    ],
+  }),
+  ...(
+    [
+      ['Loss of each rank', 'Local loss of the ranks chosen above.', 'muster_rank_loss', 'short'],
+      ['Gradient norm of each rank', 'Local gradient norm of the ranks chosen above, before the all-reduce.', 'muster_rank_gradient_norm', 'short'],
+      ['Cosine of each rank', 'Cosine of a rank\'s gradient to the mean of the others\', of the ranks chosen above.', 'muster_rank_gradient_cosine', 'none'],
+      ['Lag of each rank', 'Steps behind the foremost rank, of the ranks chosen above.', 'muster_rank_lag_steps', 'none'],
+    ] as const
+  ).map(([title, description, name, unit]) =>
+    timeSeries({
+      title,
+      description,
+      size: [12, 8],
+      unit,
+      custom: { lineWidth: 1 },
+      queries: [[byRank(run.rankGauge(name)), 'rank {{rank}}']],
+    }),
+  ),
+];
+// Of the ranks in the table only.
+function among(expression: string): string {
+  return `${expression} and on (rank) topk(16, ${byRank(run.deviation())})`;
+}
+
+// A region from the first to the last sample of each kind.
+const alerts = {
+  name: 'Alerts',
+  enable: true,
+  iconColor: COLOUR.bad,
+  datasource: DATASOURCE,
+  titleFormat: '{{kind}}',
+  tagKeys: 'kind',
+  target: {
+    datasource: DATASOURCE,
+    editorMode: 'code',
+    expr: `sum by (kind) (${run.alertsFiring()}) > 0`,
+    format: 'time_series',
+    instant: false,
+    legendFormat: '{{kind}}',
+    range: true,
+    refId: 'Alerts',
+  } satisfies PrometheusQuery,
+};
+
+export function runDashboard(): Dashboard {
+  return dashboard(
+    UID.run,
+    'Muster / Run',
+    'Whether the ranks of one training run agree, since when not, who stands apart, and why',
+    [
+      queryVariable(
+        'run',
+        'Run',
+        'Runs that had series within the time range',
+        'label_values(muster_ranks_expected, run)',
+        false,
+      ),
+      queryVariable(
+        'rank',
+        'Rank',
+        'For the panels of each rank',
+        'label_values(muster_rank_lag_steps{run="$run"}, rank)',
+        true,
+      ),
+      stale,
+    ],
+    [
+      { title: 'Do the ranks agree?', panels: verdictRow },
+      { title: 'Agreement', panels: agreement },
+      { title: 'Single ranks', panels: ranks },
+      dataRow(run),
+      pipelineRow(run),
+    ],
+    [alerts],
+    '#/runs/${run}',
+  );
+}
