@@ -93,22 +93,40 @@ export function queryVariable(
   };
 }
 
-export const stale: VariableModel = {
-  name: 'stale',
-  label: 'Stalled after',
-  description: 'Seconds without a judged frame after which the values of a run are no longer shown',
-  type: 'custom',
-  query: '30,60,120,300,900,3600',
-  current: { text: '120', value: '120' },
-  options: ['30', '60', '120', '300', '900', '3600'].map((value) => ({
-    text: value,
-    value,
-    selected: value === '120',
-  })),
-  hide: VariableHide.dontHide,
-  includeAll: false,
-  multi: false,
-};
+function choice(
+  name: string,
+  label: string,
+  description: string,
+  values: string[],
+  chosen: string,
+): VariableModel {
+  return {
+    name,
+    label,
+    description,
+    type: 'custom',
+    query: values.join(','),
+    current: { text: chosen, value: chosen },
+    options: values.map((value) => ({ text: value, value, selected: value === chosen })),
+    hide: VariableHide.dontHide,
+    includeAll: false,
+    multi: false,
+  };
+}
+export const stale = choice(
+  'stale',
+  'Stalled after',
+  'Seconds without a judged frame after which the values of a run are no longer shown',
+  ['30', '60', '120', '300', '900', '3600'],
+  '120',
+);
+export const window = choice(
+  'window',
+  'Deviation over',
+  'Time over which the deviations of single ranks are averaged; at least twenty scrapes',
+  ['1m', '5m', '15m', '1h', '6h'],
+  '5m',
+);
 
 export const musterUrl: VariableModel = {
   name: 'muster_url',

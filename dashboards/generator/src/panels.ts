@@ -1,7 +1,6 @@
 // Panels whose options are checked against Grafana's own types.
 
 import {
-  BarGaugeDisplayMode,
   BigValueColorMode,
   BigValueGraphMode,
   BigValueJustifyMode,
@@ -303,11 +302,4 @@ export function table(
   };
 }
 
-// Properties of a column that shows a share as a bar.
-export const shareBar = {
-  unit: 'percentunit',
-  min: 0,
-  max: 1,
-  'custom.cellOptions': { type: 'gauge', mode: BarGaugeDisplayMode.Basic },
-};
 export const colouredCell = { 'custom.cellOptions': { type: 'color-background', mode: 'basic' } };

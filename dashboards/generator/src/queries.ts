@@ -13,6 +13,11 @@ import type {
 const RUN = 'instance, run';
 const LAST_FRAME = 'muster_last_frame_timestamp_seconds';
 
+export const DEVIATIONS = ['loss', 'gradient_norm', 'gradient_cosine'] as const;
+export type Deviation = (typeof DEVIATIONS)[number];
+// From this deviation on a rank is said to stand apart. That of one of two ranks is 1 at most.
+export const APART = 0.75;
+
 export class Queries {
   // runs, daemons: label matchers, without braces.
   constructor(
@@ -82,40 +87,46 @@ export class Queries {
     return `time() - (${agreed} or on (${RUN}) ${never})`;
   }
 
-  // The part of the ranks' squared distances from their mean that this rank makes: about 1/N
-  // where the ranks are alike, near 1 where one alone stands apart. A z-score is no use here:
-  // over N ranks it cannot exceed the root of N - 1.
-  shareOfSpread(name: RankGauge): string {
-    return this.fresh(this.share(name));
+  // How far a rank has been from the mean of all, over $window, in units of the ranks' usual
+  // dispersion. Averaged over n scrapes a rank like the others is near 0, give or take
+  // 1/sqrt(n). (A z-score of one scrape is no use here: over N ranks none can exceed sqrt(N - 1).)
+  deviation(of: Deviation): string {
+    return this.fresh(this.distance(of));
   }
-  // The largest of a rank's shares of the spread.
-  deviation(): string {
-    return this.fresh(this.largestShare());
+  // The largest of a rank's deviations, of either sign.
+  largestDeviation(): string {
+    return this.fresh(this.largest());
   }
-  // 0: with the others; 1: makes most of a spread; 2: behind; 3: both.
+  // 0: with the others; 1: stands apart; 2: behind; 3: both.
   rankState(): string {
     const behind = `max by (${RUN}, rank) (muster_rank_lag_steps{${this.runs}} > bool 5)`;
-    const apart = `(${this.largestShare()} > bool 0.5)`;
+    const apart = `(${this.largest()} > bool ${APART})`;
     // A rank that is silent has no values to stand apart with.
     return this.fresh(
       `(2 * ${behind} + on (${RUN}, rank) (${apart} or on (${RUN}, rank) 0 * ${behind}))`,
     );
   }
 
-  private share(name: RankGauge): string {
-    const value = `avg_over_time(${name}{${this.runs}}[$__rate_interval])`;
-    const square = `(${value} - on (${RUN}) group_left () avg by (${RUN}) (${value})) ^ 2`;
-    return `${square} / on (${RUN}) group_left () (sum by (${RUN}) (${square}) > 0)`;
+  private distance(of: Deviation): string {
+    const value = `avg_over_time(muster_rank_${of}{${this.runs}}[$window])`;
+    const ofRun = (name: string) => `avg_over_time(muster_${of}_${name}{${this.runs}}[$window])`;
+    // There is no gauge of the dispersion of cosines: that of the ranks over time stands in.
+    const [mean, dispersion] =
+      of === 'gradient_cosine'
+        ? [
+            `avg by (${RUN}) (${value})`,
+            `avg by (${RUN}) (stddev_over_time(muster_rank_${of}{${this.runs}}[$window]))`,
+          ]
+        : [ofRun('mean'), ofRun('stddev')];
+    return (
+      `(${value} - on (${RUN}) group_left () ${mean}) ` +
+      `/ on (${RUN}) group_left () (${dispersion} > 0)`
+    );
   }
-  private largestShare(): string {
-    const parts = [
-      'muster_rank_loss',
-      'muster_rank_gradient_norm',
-      'muster_rank_gradient_cosine',
-    ] as const;
+  private largest(): string {
     // `or` would take the first of series with the same labels.
-    const labelled = parts.map(
-      (name, index) => `label_replace(${this.share(name)}, "of", "${index}", "", "")`,
+    const labelled = DEVIATIONS.map(
+      (of) => `label_replace(abs(${this.distance(of)}), "of", "${of}", "", "")`,
     );
     return `max by (${RUN}, rank) (${labelled.join(' or ')})`;
   }

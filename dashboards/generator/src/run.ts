@@ -2,7 +2,7 @@
 
 import { BigValueTextMode, type Dashboard } from '@grafana/schema';
 
-import { dashboard, queryVariable, stale, UID } from './dashboard';
+import { dashboard, queryVariable, stale, UID, window } from './dashboard';
 import {
   type AnyPanel,
   COLOUR,
@@ -11,21 +11,23 @@ import {
   heatmap,
   override,
   type PrometheusQuery,
-  shareBar,
   stateTimeline,
   stat,
   table,
   timeSeries,
 } from './panels';
-import { Queries } from './queries';
+import { APART, Queries } from './queries';
 import { dataRow, pipelineRow } from './run_data';
 import { alarming, rankMappings, rankSteps, VERDICT, verdictMappings, verdictSteps } from './verdict';
 
 const run = new Queries('run="$run"');
 const byRank = (expression: string) => `max by (rank) (${expression})`;
-const SHARE =
-  'A rank\'s part of the sum of squared distances from the ranks\' mean: about 1/N where the ranks are alike, near ' +
-  '100 % where this one alone stands apart.';
+// Of the ranks in the table only.
+const MOST = `topk(16, ${byRank(run.largestDeviation())})`;
+const among = (expression: string) => `${expression} and on (rank) ${MOST}`;
+const DEVIATION =
+  'A deviation is the distance of a rank from the mean of all, averaged over the time chosen above, in units of the ' +
+  "ranks' usual dispersion (of the cosines: of their usual variation in time). A rank like the others is near 0.";
 
 const verdictRow = [
   stat({
@@ -62,16 +64,16 @@ const verdictRow = [
   }),
   stat({
     title: 'Stands apart most',
-    description: `The rank with the largest share of the spread of losses, norms or cosines. ${SHARE}`,
+    description: `The rank whose loss, norm or cosine deviates most, with its deviation; coloured where it stands apart. ${DEVIATION}`,
     size: [4, 4],
-    unit: 'percentunit',
-    decimals: 0,
+    unit: 'none',
+    decimals: 1,
     name: BigValueTextMode.ValueAndName,
     steps: [
       { color: COLOUR.fine, value: null },
-      { color: COLOUR.warn, value: 0.5 },
+      { color: COLOUR.warn, value: APART },
     ],
-    query: [`topk(1, ${run.deviation()})`, 'rank {{rank}}'],
+    query: [`topk(1, ${run.largestDeviation()})`, 'rank {{rank}}'],
   }),
   stat({
     title: 'Ranks missing',
@@ -202,57 +204,62 @@ const agreement = [
   }),
 ];
 
+const deviantCell = {
+  ...colouredCell,
+  decimals: 2,
+  unit: 'none',
+  thresholds: {
+    mode: 'absolute',
+    steps: [
+      { color: COLOUR.warn, value: null },
+      { color: 'transparent', value: -APART },
+      { color: COLOUR.warn, value: APART },
+    ],
+  },
+};
 const ranks = [
   stateTimeline({
     title: 'Ranks',
-    description: `Stands apart: makes more than half of the spread of losses, norms or cosines. Behind: more than 5 steps behind the foremost rank. This is for the eye: alerts come from a stricter test.`,
+    description: `Stands apart: loss, norm or cosine deviates by more than ${APART}. Behind: more than 5 steps behind the foremost rank. This is for the eye: alerts come from a stricter test. ${DEVIATION}`,
     size: [12, 10],
     unit: 'none',
     mappings: rankMappings,
     steps: rankSteps,
-    query: [`${byRank(run.rankState())}`, '{{rank}}'],
+    query: [byRank(run.rankState()), '{{rank}}'],
   }),
   heatmap({
-    title: 'Share of the spread by rank',
-    description: `Largest of the shares of losses, norms and cosines. ${SHARE}`,
+    title: 'Deviation of each rank',
+    description: `The largest deviation of loss, norm and cosine, of either sign. ${DEVIATION}`,
     size: [12, 10],
-    unit: 'percentunit',
+    unit: 'none',
     min: 0,
-    max: 1,
+    max: 2,
     buckets: false,
-    query: [byRank(run.deviation()), '{{rank}}'],
+    query: [byRank(run.largestDeviation()), '{{rank}}'],
   }),
   table({
     title: 'Most deviant ranks',
-    description: `The 16 that stand apart most. ${SHARE} Lag: steps behind the foremost rank.`,
+    description: `The 16 that deviate most. ${DEVIATION} Lag: steps behind the foremost rank.`,
     size: [24, 9],
     unit: 'short',
     decimals: 3,
     labels: { rank: 'Rank' },
     hidden: [],
-    sortBy: 'Stands apart',
+    sortBy: 'Largest deviation',
     columns: [
-      [`topk(16, ${byRank(run.deviation())})`, 'Stands apart'],
-      ...(
-        [
-          ['muster_rank_loss', 'loss'],
-          ['muster_rank_gradient_norm', 'norm'],
-          ['muster_rank_gradient_cosine', 'cosine'],
-        ] as const
-      ).map(([name, title]): [string, string] => [
-        among(byRank(run.shareOfSpread(name))),
-        `Share of ${title} spread`,
-      ]),
+      [MOST, 'Largest deviation'],
+      [among(byRank(run.deviation('loss'))), 'Loss deviation'],
+      [among(byRank(run.deviation('gradient_norm'))), 'Norm deviation'],
+      [among(byRank(run.deviation('gradient_cosine'))), 'Cosine deviation'],
       [among(byRank(run.allRanks('muster_rank_loss'))), 'Loss'],
       [among(byRank(run.allRanks('muster_rank_gradient_norm'))), 'Norm'],
       [among(byRank(run.allRanks('muster_rank_gradient_cosine'))), 'Cosine'],
       [among(byRank(run.allRanks('muster_rank_lag_steps'))), 'Lag'],
     ],
     overrides: [
-      override('Stands apart', { ...colouredCell, unit: 'percentunit', decimals: 0, thresholds: { mode: 'absolute', steps: [{ color: 'transparent', value: null }, { color: COLOUR.warn, value: 0.5 }] } }),
-      override('Share of loss spread', shareBar),
-      override('Share of norm spread', shareBar),
-      override('Share of cosine spread', shareBar),
+      ...['Largest deviation', 'Loss deviation', 'Norm deviation', 'Cosine deviation'].map((name) =>
+        override(name, deviantCell),
+      ),
       override('Lag', { decimals: 0, unit: 'none' }),
     ],
   }),
@@ -274,11 +281,6 @@ const ranks = [
     }),
   ),
 ];
-// Of the ranks in the table only.
-function among(expression: string): string {
-  return `${expression} and on (rank) topk(16, ${byRank(run.deviation())})`;
-}
-
 // A region from the first to the last sample of each kind.
 const alerts = {
   name: 'Alerts',
@@ -320,6 +322,7 @@ export function runDashboard(): Dashboard {
         true,
       ),
       stale,
+      window,
     ],
     [
       { title: 'Do the ranks agree?', panels: verdictRow },
