@@ -12,7 +12,7 @@ from conftest import ROOT
 FOLDER = ROOT / "dashboards"
 NAMES = ["muster-runs", "muster-run", "muster-itself"]
 
-_METRIC = re.compile(r"\b(muster_\w+|up|scrape_\w+)\b(\{[^}]*\})?(\[[^]]*\])?")
+_METRIC = re.compile(r"\b((?:muster|process|scrape)_\w+|up)\b(\{[^}]*\})?(\[[^]]*\])?")
 _RATE = re.compile(r"\b(?:rate|irate|increase|delta|deriv)\(([^][()]*)\[([^]]*)\]")
 _FRESHNESS = "muster_last_frame_timestamp_seconds"
 # Values that Grafana gives; the dashboards' own variables are added by the caller.
@@ -61,7 +61,7 @@ def documented():
     """{metric: type} of docs/metrics.md, histograms under the names of their series."""
     kinds = {}
     rows = re.findall(
-        r"^\| `(muster_\w+)` \| (\w+) \| ([^|]*) \|",
+        r"^\| `((?:muster|process)_\w+)` \| (\w+) \| ([^|]*) \|",
         (ROOT / "docs/metrics.md").read_text(),
         re.MULTILINE,
     )
@@ -154,8 +154,8 @@ def _problems_of_panel(panel):
 
 def _problems_of_query(expression, kinds):
     for name, _ in selectors(expression):
-        if not name.startswith("muster_"):
-            continue
+        if not name.startswith(("muster_", "process_")):
+            continue  # Prometheus' own
         kind = kinds.get(name)
         if kind is None:
             yield f"{name} is not in docs/metrics.md"

@@ -27,15 +27,11 @@ const now = [
     query: [`min(${scrape('up')})`, 'up'],
   }),
   stat({
-    title: 'Runs that report',
-    description: 'Runs of which any report arrived within the last scrapes.',
+    title: 'Runs',
+    description: 'Runs of which a rank is connected.',
     size: [6, 4],
     unit: 'none',
-    steps: [
-      { color: COLOUR.warn, value: null },
-      { color: COLOUR.fine, value: 1 },
-    ],
-    query: [`count(${muster.rate('muster_reports_received_total')} > 0) or vector(0)`, 'runs'],
+    query: [`sum(${muster.daemonGauge('muster_runs', 'state="live"')})`, 'runs'],
   }),
   stat({
     title: 'History',
@@ -105,9 +101,18 @@ const reports = [
 
 const speed = [
   timeSeries({
+    title: 'Runs followed',
+    description: 'live: a rank is connected; silent: none is, and nobody said goodbye; ended: all ranks have.',
+    size: [6, 8],
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    queries: [[`sum by (state) (${muster.daemonGauge('muster_runs')})`, '{{state}}']],
+  }),
+  timeSeries({
     title: 'Delay of the verdict',
     description: 'From the last report of a frame until it was judged, over all runs of a daemon.',
-    size: [8, 8],
+    size: [6, 8],
     unit: 's',
     min: 0,
     queries: [
@@ -118,7 +123,7 @@ const speed = [
   heatmap({
     title: 'Frames by delay',
     description: 'Frames by the time from their last report until they were judged.',
-    size: [8, 8],
+    size: [6, 8],
     unit: 'none',
     yUnit: 's',
     buckets: true,
@@ -127,7 +132,7 @@ const speed = [
   timeSeries({
     title: 'Duration of a scrape',
     description: "As Prometheus measured it.",
-    size: [8, 8],
+    size: [6, 8],
     unit: 's',
     min: 0,
     queries: [[scrape('scrape_duration_seconds'), one]],
@@ -181,6 +186,44 @@ const history = [
   }),
 ];
 
+const process = [
+  timeSeries({
+    title: 'Memory',
+    description: 'Resident memory of the daemon.',
+    size: [8, 7],
+    unit: 'bytes',
+    min: 0,
+    queries: [[scrape('process_resident_memory_bytes'), one]],
+  }),
+  timeSeries({
+    title: 'Processor',
+    description: 'Cores that the daemon keeps busy.',
+    size: [8, 7],
+    unit: 'none',
+    decimals: 2,
+    min: 0,
+    queries: [
+      [
+        `sum by (instance) (rate(process_cpu_seconds_total{${own}}[$__rate_interval]) ` +
+          `and on (job, instance) last_over_time(muster_build_info{${own}}[1d]))`,
+        one,
+      ],
+    ],
+  }),
+  timeSeries({
+    title: 'Open files and connections',
+    description: 'Descriptors that the daemon has open. Near their limit it can take no more ranks.',
+    size: [8, 7],
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    queries: [
+      [scrape('process_open_fds'), `${one} open`],
+      [scrape('process_max_fds'), `${one} limit`],
+    ],
+  }),
+];
+
 const versions = timeSeries({
   title: 'Versions',
   description: 'Version of each daemon; a gap is a time without scrapes.',
@@ -207,9 +250,9 @@ export function itselfDashboard(): Dashboard {
     [
       { title: 'Now', panels: now },
       { title: 'Reports and frames', panels: reports },
-      { title: 'Speed', panels: speed },
+      { title: 'Runs and speed', panels: speed },
       { title: 'History', panels: history },
-      { title: 'Builds', panels: [versions] },
+      { title: 'Process', panels: [...process, versions] },
     ],
   );
 }

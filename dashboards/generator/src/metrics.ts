@@ -34,6 +34,7 @@ export type RankGauge =
 // The daemon's own, true at the time of the scrape.
 export type DaemonGauge =
   | 'muster_build_info'
+  | 'muster_runs'
   | 'muster_history_up'
   | 'muster_history_file_bytes'
   | 'muster_history_queue_bytes';

@@ -41,8 +41,9 @@ export class Queries {
     const firing = `muster_alerts_firing{${this.runs}}`;
     return `(${firing} > 0 or ${this.fresh(firing)})`;
   }
-  daemonGauge(name: DaemonGauge): string {
-    return `${name}{${this.daemons}}`;
+  // more: a further label matcher.
+  daemonGauge(name: DaemonGauge, more?: string): string {
+    return `${name}{${[this.daemons, ...(more ? [more] : [])].join(', ')}}`;
   }
   secondsSinceFrame(): string {
     return `time() - max by (${RUN}) (${LAST_FRAME}{${this.runs}})`;
@@ -67,7 +68,7 @@ export class Queries {
   }
 
   // 0: the ranks agree. Otherwise the sum of 1 (ranks are missing), 2 (alerts fire), 4 (no
-  // frame for $stale seconds); 8: no frame yet.
+  // frame for $stale seconds), 16 (all ranks have said goodbye); 8: no frame yet.
   verdict(): string {
     const of = (text: string) => `max by (${RUN}) (${text})`;
     const stalled = of(`time() - ${LAST_FRAME}{${this.runs}} >= bool $stale`);
@@ -78,11 +79,15 @@ export class Queries {
     const early =
       `8 * sum by (${RUN}) (muster_ranks_expected{${this.runs}} > bool 0 ` +
       `unless on (${RUN}) ${LAST_FRAME}{${this.runs}})`;
-    return `${early} or 4 * ${stalled} + on (${RUN}) 2 * ${firing} + on (${RUN}) ${missing}`;
+    const ended = of(`muster_run_ended{${this.runs}}`);
+    return (
+      `${early} or 16 * ${ended} + on (${RUN}) 4 * ${stalled} + on (${RUN}) 2 * ${firing} ` +
+      `+ on (${RUN}) ${missing}`
+    );
   }
-  // For how long the verdict has not been 0; the whole range where it never was.
+  // Since the ranks last agreed, or the run ended so; the whole range where they never did.
   secondsInTrouble(): string {
-    const agreed = `max_over_time((((${this.verdict()}) == 0) * 0 + time())[$__range:$__interval])`;
+    const agreed = `max_over_time(((((${this.verdict()}) % 16) == 0) * 0 + time())[$__range:$__interval])`;
     const never = `max by (${RUN}) (muster_ranks_expected{${this.runs}}) * 0 + time() - $__range_s`;
     return `time() - (${agreed} or on (${RUN}) ${never})`;
   }

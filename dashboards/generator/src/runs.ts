@@ -22,10 +22,10 @@ const fromSeries = { ...toRun, url: `${toRun.url}\${__field.labels.run}` };
 const summary = [
   stat({
     title: 'Runs',
-    description: 'Runs that Muster follows now, whatever their state.',
+    description: 'Runs that Muster follows now and that have not ended.',
     size: [4, 4],
     unit: 'none',
-    query: [count('>= 0'), 'runs'],
+    query: [count('< 16'), 'runs'],
   }),
   stat({
     title: 'In agreement',
@@ -54,7 +54,7 @@ const summary = [
       { color: COLOUR.fine, value: null },
       { color: COLOUR.stalled, value: 1 },
     ],
-    query: [`count(${runs.secondsSinceFrame()} >= $stale) or vector(0)`, 'runs'],
+    query: [count('>= 4 < 8'), 'runs'],
   }),
   stat({
     title: 'Daemons scraped',
@@ -133,7 +133,6 @@ const history = [
     mappings: verdictMappings,
     steps: verdictSteps,
     query: [verdict, '{{run}}'],
-    overrides: [],
   }),
   timeSeries({
     title: 'Loss dispersion',

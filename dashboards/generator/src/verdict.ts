@@ -15,6 +15,7 @@ export const verdictMappings: ValueMapping[] = [
   range(2, 3, 'Alert', COLOUR.bad, 2),
   range(4, 7, 'STALLED', COLOUR.stalled, 3),
   range(8, 15, 'No frame yet', COLOUR.unknown, 4),
+  range(16, 31, 'Ended', COLOUR.unknown, 5),
 ];
 export const verdictSteps: Threshold[] = [
   { color: COLOUR.fine, value: null },
@@ -26,7 +27,7 @@ export const verdictSteps: Threshold[] = [
 export const VERDICT =
   'Ranks agree: a frame was judged within "Stalled after" seconds, all ranks were in it and no alert fires. ' +
   'Ranks missing: the newest frame lacks ranks. Alert: at least one fires. STALLED: no frame since; nothing that ' +
-  'is shown of an earlier one would be true now, so it is not shown. No frame yet: ranks have said hello only.';
+  'is shown of an earlier one would be true now, so it is not shown. No frame yet: ranks have said hello only. Ended: all ranks have said goodbye.';
 
 export const rankMappings: ValueMapping[] = [
   range(0, 0, 'with the others', COLOUR.fine, 0),
