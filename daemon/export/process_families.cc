@@ -68,9 +68,10 @@ void ReadStat(ProcessStats& stats) {
   const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
   stats.cpu_seconds = (at(14) + at(15)) / ticks;
   stats.threads = at(20);
-  if (const auto boot = BootTime()) {
-    stats.start_time_seconds = *boot + at(22) / ticks;
-  }
+  // Read once: the time of boot moves when the clock is set, and a start that
+  // moves would look like a restart.
+  static const std::optional<double> kBoot = BootTime();
+  if (kBoot) stats.start_time_seconds = *kBoot + at(22) / ticks;
   stats.virtual_memory_bytes = at(23);
   stats.resident_memory_bytes =
       at(24) * static_cast<double>(::sysconf(_SC_PAGESIZE));

@@ -124,6 +124,16 @@ TEST(FamiliesTest, HistogramsAreCumulative) {
   }
 }
 
+TEST(FamiliesTest, HistogramsGoOnAfterAValueThatIsNotFinite) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  run.step_loss_stddev.Observe(std::numeric_limits<double>::infinity());
+  run.step_loss_stddev.Observe(std::numeric_limits<double>::quiet_NaN());
+  const std::string text = MetricsText(ScrapeOf({run}));
+  EXPECT_THAT(text,
+              HasSubstr("muster_step_loss_stddev_sum{run=\"r\"} 0.375\n"));
+  EXPECT_THAT(text, HasSubstr("muster_step_loss_stddev_count{run=\"r\"} 2\n"));
+}
+
 TEST(FamiliesTest, AbsentAndNonFiniteValuesHaveNoSample) {
   runs::RunSnapshot run = HandBuiltRun("r");
   auto measures = MeasuresOf(7, 2, 3);
