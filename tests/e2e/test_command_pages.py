@@ -141,3 +141,15 @@ def test_an_unknown_form_is_wrong_usage_and_help_is_silent_of_it():
         assert done.returncode == status
         assert "allowed: bash, zsh, fish, man1 or man8" in done.stderr
         assert "--pages" not in run(PROGRAMS[program], "--help").stdout
+
+
+def test_they_are_installed_where_man_and_the_shells_look(tmp_path):
+    for folder in ("cli", "daemon"):
+        done = run("cmake", "--install", BUILD / folder, "--prefix", tmp_path)
+        assert done.returncode == 0, done.stderr
+    share = tmp_path / "share"
+    assert (share / "man/man1/muster.1").exists() and (share / "man/man8/musterd.8").exists()
+    for program in PROGRAMS:
+        assert (share / "bash-completion/completions" / program).exists()
+        assert (share / "zsh/site-functions" / f"_{program}").exists()
+        assert (share / "fish/vendor_completions.d" / f"{program}.fish").exists()
