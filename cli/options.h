@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "cli/export_format.h"
 #include "cli/simulation.h"
 
 namespace muster::cli {
@@ -21,7 +22,8 @@ enum class Verb {
   kReplay,
   kCompare,
   kReferenceSave,
-  kSimulate
+  kSimulate,
+  kExport
 };
 
 struct Options {
@@ -44,15 +46,19 @@ struct Options {
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
   uint32_t limit = 20;
-  // replay, compare, reference save: the history's file.
+  // replay, compare, reference save: the history's file. simulate: where to
+  // store the run; empty where it is sent.
   std::string history;
-  // replay: a configuration to judge under instead of the stored one; empty
-  // where none was given.
+  // replay: a configuration to judge under instead of the stored one;
+  // simulate: instead of the default; empty where none was given.
   std::string config;
   // compare: run id, and its file where that is not `history`.
   std::string reference;
   std::string reference_history;
-  std::string output_file;       // reference save
+  std::string output_file;  // reference save, export; empty: stdout
+  // export
+  ExportFormat export_format = ExportFormat::kCsv;
+  ExportWhat export_what = ExportWhat::kFrames;
   SimulationOptions simulation;  // simulate
 };
 
