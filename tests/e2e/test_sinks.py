@@ -11,12 +11,14 @@ import urllib.request
 
 import muster
 import pytest
-from conftest import Musterd, wait_for
+from conftest import ROOT, Musterd, wait_for
 from history import Background, Load, stored_alerts
 from processes import free_address
+from prometheus_server import Prometheus, needs_prometheus
 from receivers import Alertmanager, Receiver
 
 SECRET = "geheim-7f3a"
+RULES = ROOT / "deploy" / "prometheus" / "muster.rules.yaml"
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus-alertmanager") is None, reason="prometheus-alertmanager is not installed"
@@ -243,3 +245,34 @@ def test_hostile_facts_stay_text(daemon, alertmanager, hook):
 def test_sighup_says_that_sinks_need_a_restart(daemon):
     daemon.musterd.process.send_signal(signal.SIGHUP)
     wait_for(lambda: "sinks need a restart" in daemon.log, "the reload to be told")
+
+
+@needs_prometheus
+def test_both_ways_to_alertmanager_tell_it_once(tmp_path, daemon, alertmanager, people, training):
+    """The daemon itself, and Prometheus with the rules that are shipped."""
+    prometheus = Prometheus(
+        tmp_path / "prometheus",
+        daemon.musterd.http,
+        rule_files=[RULES],
+        alertmanagers=[alertmanager.address],
+        flags=["--rules.alert.resend-delay=1s"],  # not a minute after it has found Alertmanager
+    )
+    try:
+        for kind in ("NonFinite", "MusterNonFinite"):
+            wait_for(lambda kind=kind: people.told(kind), f"people to be told of {kind}", timeout=60)
+        [ours], [theirs] = alertmanager.alerts("NonFinite"), alertmanager.alerts("MusterNonFinite")
+        # One route is enough for both.
+        for label in ("run", "severity"):
+            assert ours["labels"][label] == theirs["labels"][label]
+        prometheus.stop()
+        alertmanager.stop()
+        alertmanager.start()
+        prometheus.start()
+        for kind in ("NonFinite", "MusterNonFinite"):
+            wait_for(lambda kind=kind: alertmanager.alerts(kind), f"{kind} to be told again", timeout=90)
+        training._broken = range(0)
+        for kind, ranks in (("NonFinite", "1"), ("MusterNonFinite", "")):
+            wait_for(lambda kind=kind: len(people.told(kind)) > 1, f"people to be told of the end of {kind}", timeout=90)
+            assert people.told(kind) == [("firing", ranks), ("resolved", ranks)]
+    finally:
+        prometheus.stop()
