@@ -124,10 +124,19 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   save->add_option("-o,--output", options.output_file, "file to write")
       ->required()
       ->type_name("FILE");
-  AddSimulationFlags(
+  CLI::App& simulate =
       *add("simulate", "sends a synthetic run, for tuning, tests and load",
-           Verb::kSimulate),
-      simulation);
+           Verb::kSimulate);
+  simulate
+      .add_option("--history", options.history,
+                  "judge the run here and store it in this file, which no "
+                  "musterd writes, instead of sending it")
+      ->type_name("FILE");
+  simulate
+      .add_option("--config", options.config,
+                  "with --history: musterd's configuration to judge under")
+      ->type_name("FILE");
+  AddSimulationFlags(simulate, simulation);
 }
 
 }  // namespace
@@ -181,6 +190,15 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
     auto checked = ToSimulationOptions(simulation);
     if (!checked.ok()) return checked.status();
     options.simulation = *std::move(checked);
+    const bool stored = !options.history.empty();
+    if (stored && options.simulation.steps_per_second > 0) {
+      return absl::InvalidArgumentError(
+          "--steps-per-second is for a run that is sent; with --history a step "
+          "lasts --step-seconds of its own time");
+    }
+    if (!stored && !options.config.empty()) {
+      return absl::InvalidArgumentError("--config needs --history");
+    }
     if (options.run.empty()) options.run = "simulated";
   }
   return options;
