@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/simulation_options.h"
+#include "daemon/base/command_pages.h"
 
 namespace muster::cli {
 namespace {
@@ -155,6 +156,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
       ->type_name("HOST:PORT");
   app.add_flag("--json", options.json, "print JSON instead of tables");
   app.add_flag("--version", version, "print the version and exit");
+  std::string pages;  // hidden: for the build
+  app.add_option("--pages", pages)->group("");
   app.footer(kFooter);
   // Lets --json and --address stand behind the verb too.
   app.fallthrough();
@@ -169,6 +172,12 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(
         absl::StrCat(error.what(), " (see muster --help)"));
+  }
+  if (!pages.empty()) {
+    auto page = CommandPage(app, pages, MUSTER_VERSION);
+    if (!page.ok()) return page.status();
+    options.output = *std::move(page);
+    return options;
   }
   if (version) {
     options.output = absl::StrCat("muster ", MUSTER_VERSION, "\n");

@@ -77,9 +77,10 @@ class Server::Impl {
  public:
   Impl(const Config& config, Clock clock,
        std::unique_ptr<history::Writer> history)
-      : history_(std::move(history)),
-        registry_(ToRegistryOptions(config), std::move(clock), LogAlert,
-                  history_.get()),
+      : clock_(std::move(clock)),
+        metrics_keep_ended_(config.metrics_keep_ended),
+        history_(std::move(history)),
+        registry_(ToRegistryOptions(config), clock_, LogAlert, history_.get()),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
@@ -182,10 +183,14 @@ class Server::Impl {
             [this](std::string_view run) { return registry_.Snapshot(run); },
         .metrics =
             [this] {
-              return exposition::MetricsText({.runs = registry_.Snapshots(),
-                                              .rejected = counters_.Rejected(),
-                                              .history = HistoryStats(),
-                                              .version = DaemonVersion()});
+              return exposition::MetricsText(
+                  {.runs = registry_.Snapshots(),
+                   .now = clock_.monotonic(),
+                   .keep_ended = metrics_keep_ended_,
+                   .rejected = counters_.Rejected(),
+                   .history = HistoryStats(),
+                   .process = exposition::ReadProcessStats(),
+                   .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
         .page = page::Embedded(),
@@ -241,6 +246,8 @@ class Server::Impl {
     return !stopping_;
   }
 
+  const Clock clock_;
+  const absl::Duration metrics_keep_ended_;
   runs::DaemonCounters counters_;
   const std::unique_ptr<history::Writer> history_;
   // Reading must not take the processors from judging.
