@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Trains the runs of faults.py under a real musterd, and keeps their histories.
 
     record.py [--preset release] [NAME…]     default: all
