@@ -13,6 +13,7 @@
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
 #include "daemon/history/options.h"
+#include "daemon/sinks/remote_write/options.h"
 
 namespace muster {
 
@@ -55,6 +56,7 @@ struct Config {
   std::string reference_file;
   alert::AlertOptions alerts;
   history::Options history;
+  sinks::remote_write::Options remote_write;
 
   // How long an ended run is still shown. Longer: time to look at it; shorter:
   // fewer stale runs in lists.

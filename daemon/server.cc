@@ -16,6 +16,7 @@
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/runs/registry.h"
+#include "daemon/sinks/remote_write/remote_write.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
 #include "grpc/support/log.h"
@@ -63,15 +64,38 @@ absl::StatusOr<std::unique_ptr<history::Writer>> OpenHistory(
       });
 }
 
+using sinks::remote_write::RemoteWrite;
+
+// Null if the configuration names no receiver. Before the history is written.
+absl::StatusOr<std::unique_ptr<RemoteWrite>> OpenRemoteWrite(
+    const Config& config, const history::Writer* history, const Clock& clock) {
+  if (config.remote_write.endpoint.url.empty()) return nullptr;
+  return RemoteWrite::Create(
+      config.remote_write, history == nullptr ? "" : history->path(), clock,
+      [](bool failing, const std::string& line) {
+        Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
+      });
+}
+
+runs::StepObserver StepsTo(RemoteWrite* remote_write) {
+  if (remote_write == nullptr) return {};
+  return [remote_write](const std::string& run, const runs::JudgedStep& step) {
+    remote_write->Take(run, step.history_run, step.position, step.wall,
+                       step.measures.get());
+  };
+}
+
 }  // namespace
 
 class Server::Impl {
  public:
   Impl(const Config& config, Clock clock,
+       std::unique_ptr<RemoteWrite> remote_write,
        std::unique_ptr<history::Writer> history)
-      : history_(std::move(history)),
+      : remote_write_(std::move(remote_write)),
+        history_(std::move(history)),
         registry_(ToRegistryOptions(config), std::move(clock), LogAlert,
-                  history_.get()),
+                  history_.get(), StepsTo(remote_write_.get())),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
@@ -110,6 +134,7 @@ class Server::Impl {
     }
     registry_.Drain();
     if (history_) history_->Stop();
+    if (remote_write_) remote_write_->Stop();
     if (http_) http_->Stop();
   }
 
@@ -174,10 +199,12 @@ class Server::Impl {
             [this](std::string_view run) { return registry_.Snapshot(run); },
         .metrics =
             [this] {
-              return exposition::MetricsText({.runs = registry_.Snapshots(),
-                                              .rejected = counters_.Rejected(),
-                                              .history = HistoryStats(),
-                                              .version = DaemonVersion()});
+              return exposition::MetricsText(
+                  {.runs = registry_.Snapshots(),
+                   .rejected = counters_.Rejected(),
+                   .history = HistoryStats(),
+                   .remote_write = RemoteWriteStats(),
+                   .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
         .version = DaemonVersion(),
@@ -187,6 +214,11 @@ class Server::Impl {
   std::optional<history::WriterStats> HistoryStats() const {
     if (!history_) return std::nullopt;
     return history_->stats();
+  }
+
+  std::optional<sinks::remote_write::Stats> RemoteWriteStats() const {
+    if (!remote_write_) return std::nullopt;
+    return remote_write_->stats();
   }
 
   void TickUntilStopped() {
@@ -201,6 +233,7 @@ class Server::Impl {
   }
 
   runs::DaemonCounters counters_;
+  const std::unique_ptr<RemoteWrite> remote_write_;
   const std::unique_ptr<history::Writer> history_;
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;
@@ -225,8 +258,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
                                                        Clock clock) {
   auto history = OpenHistory(config, clock);
   if (!history.ok()) return history.status();
-  auto impl =
-      std::make_unique<Impl>(config, std::move(clock), *std::move(history));
+  auto remote_write = OpenRemoteWrite(config, history->get(), clock);
+  if (!remote_write.ok()) return remote_write.status();
+  auto impl = std::make_unique<Impl>(
+      config, std::move(clock), *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;

@@ -14,6 +14,7 @@
 
 #include "daemon/history/writer.h"
 #include "daemon/runs/snapshot.h"
+#include "daemon/sinks/remote_write/stats.h"
 #include "prometheus/metric_family.h"
 
 // `export` is a keyword.
@@ -27,6 +28,8 @@ struct Scrape {
   std::map<std::string, uint64_t> rejected;
   // Absent if there is no history.
   std::optional<history::WriterStats> history;
+  // Absent if it is not configured.
+  std::optional<sinks::remote_write::Stats> remote_write;
   // Version of the daemon.
   std::string version;
 };
