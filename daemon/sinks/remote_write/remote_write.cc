@@ -102,10 +102,12 @@ class RemoteWrite::Impl {
   struct Line {
     Mark mark;
     SeriesKeys series;  // that have not ended
-    // A daemon before this one may have sent more than the mark says.
-    bool uncertain = false;
-    // What is sent again after an outage, and when it was delivered.
+    // What a daemon before this one may have sent without a mark of it.
+    Place uncertain_until;
+    // What is sent again after an outage, and when it was delivered; and the
+    // newest before that, where a daemon after this one begins.
     std::deque<std::pair<absl::Duration, Step>> recent;
+    Mark settled;
   };
 
   absl::Status FindBacklog() {
@@ -125,12 +127,15 @@ class RemoteWrite::Impl {
     if (!status.ok()) return status;
     auto undelivered = FindUndelivered(**reader, marks_);
     if (!undelivered.ok()) return undelivered.status();
-    MutexLock lock(mutex_);
-    for (auto& [run, ranges] : *undelivered) {
-      pending_[run].AddBacklog(std::move(ranges));
-      lines_[run].uncertain = true;
+    for (const auto& [run, mark] : marks_.runs) {
+      lines_[run].mark = lines_[run].settled = mark;
     }
-    for (const auto& [run, mark] : marks_.runs) lines_[run].mark = mark;
+    for (auto& [run, ranges] : *undelivered) {
+      lines_[run].uncertain_until = {ranges.back().history_run,
+                                     ranges.back().to};
+      MutexLock lock(mutex_);
+      pending_[run].AddBacklog(std::move(ranges));
+    }
     return WriteMarks(marks_path_, marks_);
   }
 
@@ -227,10 +232,12 @@ class RemoteWrite::Impl {
     for (Step& step : steps) {
       step.time_ms = last_ms = std::max(step.time_ms, last_ms + 1);
     }
-    if (!sender_.Deliver(run, steps, line.series, line.uncertain)) return false;
-    line.uncertain = false;
+    const bool uncertain = steps.front().place < line.uncertain_until;
+    if (!sender_.Deliver(run, steps, line.series, uncertain)) return false;
     if (sender_.TakeOutage() && !SendAgain()) return false;
-    Delivered(run, line, steps);
+    Delivered(line, steps);
+    marks_.runs[run] = line.settled;
+    unsaved_ = true;
     return true;
   }
 
@@ -260,15 +267,8 @@ class RemoteWrite::Impl {
     return steps.ok() ? *std::move(steps) : std::vector<Step>();
   }
 
-  void Delivered(const std::string& run, Line& line, std::vector<Step>& steps) {
+  void Delivered(Line& line, std::vector<Step>& steps) {
     line.mark = {steps.back().place, steps.back().time_ms};
-    marks_.runs[run] = line.mark;
-    unsaved_ = true;
-    {
-      MutexLock lock(mutex_);
-      stats_.newest_time_ms =
-          std::max(stats_.newest_time_ms, line.mark.time_ms);
-    }
     const absl::Duration now = clock_.monotonic();
     for (Step& step : steps) {
       if (step.ended) {
@@ -276,26 +276,34 @@ class RemoteWrite::Impl {
       } else {
         NoteSeries(step, line.series);
       }
-      if (options_.resend > absl::ZeroDuration()) {
-        line.recent.emplace_back(now, std::move(step));
-      }
+      line.recent.emplace_back(now, std::move(step));
     }
     while (!line.recent.empty() &&
-           line.recent.front().first < now - options_.resend) {
+           line.recent.front().first <= now - options_.resend) {
+      const Step& oldest = line.recent.front().second;
+      line.settled = {oldest.place, oldest.time_ms};
       line.recent.pop_front();
     }
+    MutexLock lock(mutex_);
+    stats_.newest_time_ms = std::max(stats_.newest_time_ms, line.mark.time_ms);
   }
 
   // What the receiver may have lost when it failed.
   bool SendAgain() {
-    for (auto& [run, line] : lines_) {
+    for (const auto& [run, line] : lines_) {
       std::vector<Step> steps;
+      int64_t samples = 0;
+      const auto flush = [&, &run = run] {
+        samples = 0;
+        return sender_.Deliver(run, std::exchange(steps, {}), {}, true);
+      };
       for (const auto& [when, step] : line.recent) {
-        if (!step.ended) steps.push_back(step);
+        if (step.ended) continue;
+        steps.push_back(step);
+        samples += step.samples();
+        if (samples >= options_.batch_samples && !flush()) return false;
       }
-      if (!steps.empty() && !sender_.Deliver(run, steps, {}, true)) {
-        return false;
-      }
+      if (!steps.empty() && !flush()) return false;
     }
     return true;
   }

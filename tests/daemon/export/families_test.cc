@@ -268,6 +268,7 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   std::set<Row> exported;
   Scrape scrape = ScrapeOf({HandBuiltRun("r")});
   scrape.history.emplace().errors = {{"full", 0}};
+  scrape.remote_write.emplace().newest_time_ms = 1;
   for (const auto& family : BuildFamilies(scrape)) {
     const char* type =
         family.type == prometheus::MetricType::Counter ? "counter"
