@@ -290,14 +290,15 @@ class RemoteWrite::Impl {
 
   // What the receiver may have lost when it failed.
   bool SendAgain() {
-    for (const auto& [run, line] : lines_) {
+    for (auto& [run, line] : lines_) {
       std::vector<Step> steps;
       int64_t samples = 0;
       const auto flush = [&, &run = run] {
         samples = 0;
         return sender_.Deliver(run, std::exchange(steps, {}), {}, true);
       };
-      for (const auto& [when, step] : line.recent) {
+      for (auto& [when, step] : line.recent) {
+        when = clock_.monotonic();
         if (step.ended) continue;
         steps.push_back(step);
         samples += step.samples();

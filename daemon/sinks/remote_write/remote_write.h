@@ -23,6 +23,9 @@ namespace muster::sinks::remote_write {
 // delivered lies in a small file beside it. Without one, what waits is lost
 // with the daemon, and the oldest when the queue is full.
 //
+// A receiver that loses what it had acknowledged is sent it again, as far back
+// as Options::resend says.
+//
 // Times of samples are those at which the daemon judged the steps, in whole
 // milliseconds, each at least one later than the one before under the run's
 // name. They follow from the history, so that a step that is sent again after a
