@@ -15,10 +15,6 @@ using sinks::remote_write::Pairs;
 
 bool IsAnything(std::string_view) { return true; }
 
-bool IsUrl(std::string_view text) {
-  return text.empty() || sinks::CheckUrl(text).empty();
-}
-
 bool IsLabelName(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
   for (const char c : name) {
@@ -94,12 +90,14 @@ void AppendEndpoint(std::vector<ConfigField>& fields) {
     fields.push_back(Text(absl::StrCat("remote_write.", name), help, member,
                           "the name of an environment variable", IsAnything));
   };
+  // Looked at by ValidateRemoteWrite, which quotes nothing: a password may have
+  // been put there by mistake.
   fields.push_back(Text(
       "remote_write.url",
       "Prometheus remote write receiver that every step is sent to; empty: "
       "none.",
       MUSTER_MEMBER(remote_write.endpoint.url),
-      "an http:// or https:// URL without user and password", IsUrl));
+      "an http:// or https:// URL without user and password", IsAnything));
   path("ca_file", "PEM file of those to trust there; empty: the system's.",
        MUSTER_MEMBER(remote_write.endpoint.ca_file));
   path("certificate_file", "PEM file of our own certificate; empty: none.",
@@ -169,6 +167,8 @@ void AppendRemoteWriteFields(std::vector<ConfigField>& fields) {
 
 std::string ValidateRemoteWrite(const sinks::remote_write::Options& options) {
   const sinks::HttpEndpoint& e = options.endpoint;
+  const std::string url = e.url.empty() ? "" : sinks::CheckUrl(e.url);
+  if (!url.empty()) return absl::StrCat("url ", url);
   if (e.certificate_file.empty() != e.key_file.empty()) {
     return "certificate_file and key_file need each other";
   }
