@@ -153,7 +153,7 @@ def check_stored(receiver, file):
     assert len(times) == len(steps), f"{len(times)} of {len(steps)} steps"
     assert all(a < b for a, b in zip(times, times[1:]))
     # Two steps in one millisecond are told apart by a later one.
-    assert all(math.floor(wall) <= t <= wall + 100 for t, wall in zip(times, walls))
+    assert all(math.floor(wall) <= t <= wall + 2000 for t, wall in zip(times, walls))
     for name, values in expected.items():
         have = [(t, v) for t, v in zip(times, values) if v is not None]
         assert len(have) > len(steps) / 2, f"hardly any {name}"

@@ -131,6 +131,11 @@ class RemoteWrite::Impl {
       lines_[run].mark = lines_[run].settled = mark;
     }
     for (auto& [run, ranges] : *undelivered) {
+      // Where the history began anew, places of the old one say nothing.
+      const Range& first = ranges.front();
+      if (Place{first.history_run, first.from} < lines_[run].mark.place) {
+        lines_[run].mark.place = {};
+      }
       lines_[run].uncertain_until = {ranges.back().history_run,
                                      ranges.back().to};
       MutexLock lock(mutex_);

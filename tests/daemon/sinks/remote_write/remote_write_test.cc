@@ -117,6 +117,23 @@ TEST(RemoteWriteTest, GoesOnBehindTheMark) {
   EXPECT_TRUE(another.posts().empty());
 }
 
+// Its places are lower than those of the mark, its times are not.
+TEST(RemoteWriteTest, AHistoryThatBeganAnewIsSentFromItsBegin) {
+  const TemporaryFolder folder;
+  const std::string history = folder.File("history.db");
+  auto writer = testing::OpenHistory(history);
+  const int64_t run = testing::StoreRun(*writer, "r", 2, false);
+  writer->Stop();
+  ASSERT_TRUE(WriteMarks(history + ".remote_write",
+                         {.since_ms = 0,
+                          .runs = {{"r", {{run, 9}, kBeganMs - 60'000}}}})
+                  .ok());
+  HttpReceiver receiver;
+  Start(receiver, history)->Stop(absl::Seconds(30));
+  EXPECT_THAT(StepsIn(receiver.posts()),
+              ElementsAre(Pair(kBeganMs + 1000, 1), Pair(kBeganMs + 2000, 2)));
+}
+
 TEST(RemoteWriteTest, BeginsWithWhatIsJudgedFromNowOn) {
   const TemporaryFolder folder;
   const std::string history = folder.File("history.db");
