@@ -7,6 +7,7 @@
 
 #include "daemon/config_detect_fields.h"
 #include "daemon/config_field_types.h"
+#include "daemon/config_metrics_fields.h"
 #include "daemon/config_remote_write_fields.h"
 
 namespace muster {
@@ -171,6 +172,7 @@ std::vector<ConfigField> ConfigFields() {
   AppendDetectFields(fields);
   AppendAlerts(fields);
   AppendHistory(fields);
+  AppendMetricsFields(fields);
   AppendRemoteWriteFields(fields);
   return fields;
 }

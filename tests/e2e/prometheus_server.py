@@ -27,21 +27,30 @@ def free_port():
 class Prometheus:
     """A server with its data in `folder`, on `address` (HOST:PORT) over all its starts.
 
-    Scrapes `targets` (HOST:PORT) as job "muster" and evaluates rules five times a second. `rule_files` are paths;
+    Scrapes `targets` (HOST:PORT) as job "muster" and evaluates rules every `interval`. `rule_files` are paths;
     `alertmanagers` HOST:PORT. `settings` adds to the configuration or replaces parts of it, e.g.
     {"storage": {"tsdb": {"out_of_order_time_window": "10m"}}}; `flags` go to the program, e.g.
     "--web.enable-remote-write-receiver".
     """
 
-    def __init__(self, folder, *targets, rule_files=(), alertmanagers=(), settings=None, flags=()):
+    def __init__(
+        self,
+        folder,
+        *targets,
+        interval="200ms",
+        rule_files=(),
+        alertmanagers=(),
+        settings=None,
+        flags=(),
+    ):
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
         self._flags = list(flags)
         self.configuration = {
             "global": {
-                "scrape_interval": "200ms",
-                "scrape_timeout": "200ms",
-                "evaluation_interval": "200ms",
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
             },
             "rule_files": [str(path) for path in rule_files],
             "scrape_configs": [
@@ -110,9 +119,9 @@ class Prometheus:
         return dict(result[0]["values"]) if result else {}
 
     def alerts(self, name=None, state="firing"):
-        """Labels of the rules' alerts in `state`, of one rule if `name` is given."""
+        """The rules' alerts in `state`, of one rule if `name` is given: {"labels": …, "annotations": …}."""
         return [
-            alert["labels"]
+            alert
             for alert in self.get("alerts")["alerts"]
             if alert["state"] == state and name in (None, alert["labels"]["alertname"])
         ]
