@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "daemon/config_fields.h"
+#include "daemon/config_remote_write_fields.h"
 
 namespace muster {
 namespace {
@@ -163,6 +164,11 @@ absl::Status ApplyYaml(const std::string& yaml, const std::string& name,
   const std::string error = detect::Validate(changed.detect);
   if (!error.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(name, ": detect.", error));
+  }
+  const std::string remote_write = ValidateRemoteWrite(changed.remote_write);
+  if (!remote_write.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": remote_write: ", remote_write));
   }
   config = changed;
   return absl::OkStatus();

@@ -14,6 +14,7 @@
 #include "daemon/frames/assembler.h"
 #include "daemon/history/options.h"
 #include "daemon/sinks/options.h"
+#include "daemon/sinks/remote_write/options.h"
 
 namespace muster {
 
@@ -57,6 +58,7 @@ struct Config {
   alert::AlertOptions alerts;
   history::Options history;
   sinks::SinkOptions sinks;
+  sinks::remote_write::Options remote_write;
 
   // How long an ended run is still shown. Longer: time to look at it; shorter:
   // fewer stale runs in lists.

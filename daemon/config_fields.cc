@@ -8,6 +8,7 @@
 #include "daemon/config_detect_fields.h"
 #include "daemon/config_field_types.h"
 #include "daemon/config_metrics_fields.h"
+#include "daemon/config_remote_write_fields.h"
 #include "daemon/config_sink_fields.h"
 
 namespace muster {
@@ -173,6 +174,7 @@ std::vector<ConfigField> ConfigFields() {
   AppendAlerts(fields);
   AppendHistory(fields);
   AppendMetricsFields(fields);
+  AppendRemoteWriteFields(fields);
   AppendSinkFields(fields);
   return fields;
 }

@@ -22,6 +22,7 @@
 #include "daemon/log.h"
 #include "daemon/page/page.h"
 #include "daemon/runs/registry.h"
+#include "daemon/sinks/remote_write/remote_write.h"
 #include "daemon/sinks/sinks.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
@@ -78,19 +79,42 @@ absl::StatusOr<std::unique_ptr<history::Writer>> OpenHistory(
       });
 }
 
+using sinks::remote_write::RemoteWrite;
+
+// Null if the configuration names no receiver. Before the history is written.
+absl::StatusOr<std::unique_ptr<RemoteWrite>> OpenRemoteWrite(
+    const Config& config, const history::Writer* history, const Clock& clock) {
+  if (config.remote_write.endpoint.url.empty()) return nullptr;
+  return RemoteWrite::Create(
+      config.remote_write, history == nullptr ? "" : history->path(), clock,
+      [](bool failing, const std::string& line) {
+        Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
+      });
+}
+
+runs::StepObserver StepsTo(RemoteWrite* remote_write) {
+  if (remote_write == nullptr) return {};
+  return [remote_write](const std::string& run, const runs::JudgedStep& step) {
+    remote_write->Take(run, step.history_run, step.position, step.wall,
+                       step.measures.get());
+  };
+}
+
 }  // namespace
 
 class Server::Impl {
  public:
   Impl(const Config& config, Clock clock,
+       std::unique_ptr<RemoteWrite> remote_write,
        std::unique_ptr<history::Writer> history)
       : clock_(std::move(clock)),
         metrics_keep_ended_(config.metrics_keep_ended),
+        remote_write_(std::move(remote_write)),
         history_(std::move(history)),
         sinks_(config.sinks, config.data_dir, clock_, MakeAlertLookup(),
                LogSink),
         registry_(ToRegistryOptions(config), clock_, MakeAlertObserver(),
-                  history_.get()),
+                  history_.get(), StepsTo(remote_write_.get())),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
@@ -131,6 +155,7 @@ class Server::Impl {
     registry_.Drain();
     if (history_) history_->Stop();
     sinks_.Stop();
+    if (remote_write_) remote_write_->Stop();
     if (http_) http_->Stop();
   }
 
@@ -226,6 +251,7 @@ class Server::Impl {
                    .rejected = counters_.Rejected(),
                    .history = HistoryStats(),
                    .sinks = SinkSamples(),
+                   .remote_write = RemoteWriteStats(),
                    .process = exposition::ReadProcessStats(),
                    .version = DaemonVersion()});
             },
@@ -281,6 +307,11 @@ class Server::Impl {
     return samples;
   }
 
+  std::optional<sinks::remote_write::Stats> RemoteWriteStats() const {
+    if (!remote_write_) return std::nullopt;
+    return remote_write_->stats();
+  }
+
   void TickUntilStopped() {
     while (WaitForTick()) registry_.Tick();
   }
@@ -295,6 +326,7 @@ class Server::Impl {
   const Clock clock_;
   const absl::Duration metrics_keep_ended_;
   runs::DaemonCounters counters_;
+  const std::unique_ptr<RemoteWrite> remote_write_;
   const std::unique_ptr<history::Writer> history_;
   // Reading must not take the processors from judging.
   std::counting_semaphore<> history_readers_{1};
@@ -322,8 +354,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
                                                        Clock clock) {
   auto history = OpenHistory(config, clock);
   if (!history.ok()) return history.status();
-  auto impl =
-      std::make_unique<Impl>(config, std::move(clock), *std::move(history));
+  auto remote_write = OpenRemoteWrite(config, history->get(), clock);
+  if (!remote_write.ok()) return remote_write.status();
+  auto impl = std::make_unique<Impl>(
+      config, std::move(clock), *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;

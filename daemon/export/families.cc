@@ -8,6 +8,7 @@
 
 #include "daemon/export/history_families.h"
 #include "daemon/export/rank_rows.h"
+#include "daemon/export/remote_write_families.h"
 #include "prometheus/text_serializer.h"
 
 namespace muster::exposition {
@@ -352,6 +353,7 @@ std::vector<MetricFamily> BuildFamilies(const Scrape& scrape) {
   for (MetricFamily& family : BuildSinkFamilies(scrape.sinks)) {
     families.push_back(std::move(family));
   }
+  AppendRemoteWrite(scrape.remote_write, families);
   AppendHistograms(shown, families);
   Family build("muster_build_info", "1, labelled by the daemon's version.",
                MetricType::Gauge);

@@ -16,6 +16,7 @@
 #include "daemon/export/sink_families.h"
 #include "daemon/history/writer.h"
 #include "daemon/runs/snapshot.h"
+#include "daemon/sinks/remote_write/stats.h"
 #include "prometheus/metric_family.h"
 
 // `export` is a keyword.
@@ -33,6 +34,8 @@ struct Scrape {
   std::optional<history::WriterStats> history;
   // One for each receiver of a sink.
   std::vector<SinkSample> sinks;
+  // Absent if it is not configured.
+  std::optional<sinks::remote_write::Stats> remote_write;
   ProcessStats process;
   // Version of the daemon.
   std::string version;

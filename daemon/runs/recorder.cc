@@ -1,16 +1,32 @@
 #include "daemon/runs/recorder.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
 
 namespace muster::runs {
+namespace {
+
+// What of an entry is told to observers; absent for most events.
+std::optional<JudgedStep> StepOf(const history::Body& body, absl::Time wall) {
+  if (const auto* judged = std::get_if<history::Judged>(&body)) {
+    return JudgedStep{.wall = wall, .measures = judged->measures};
+  }
+  if (std::holds_alternative<frames::RunEnded>(body)) {
+    return JudgedStep{.wall = wall};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 Recorder::Recorder(history::Writer* writer, std::string name,
-                   std::string configuration)
+                   std::string configuration, StepObserver observer)
     : writer_(writer),
       name_(std::move(name)),
       configuration_(std::move(configuration)),
+      observer_(std::move(observer)),
       settled_(std::make_shared<SettledSequences>()),
       submitted_(-absl::InfiniteDuration()) {}
 
@@ -25,7 +41,13 @@ void Recorder::Continue(int64_t run, const history::Checkpoint& checkpoint) {
 
 void Recorder::Add(history::Body body, absl::Time wall,
                    const std::vector<alert::Alert>& changes, size_t first) {
+  auto step = observer_ ? StepOf(body, wall) : std::nullopt;
+  if (step && writer_ == nullptr) observer_(name_, *step);
   if (writer_ == nullptr) return;
+  if (step) {
+    step->position = next_position_;
+    steps_.push_back(*std::move(step));
+  }
   auto& entries = unit_.entries;
   auto* ticks = std::get_if<history::Ticks>(&body);
   auto* last = entries.empty()
@@ -100,13 +122,20 @@ void Recorder::Submit(const frames::FrameAssembler& assembler,
   open_reports_ = std::move(open);
   unit_.run = run_;
   unit_.checkpoint = std::move(checkpoint);
-  if (!waiting_.empty()) {
-    unit_.settled = [settled = settled_, waiting = std::move(waiting_)] {
+  if (!waiting_.empty() || !steps_.empty()) {
+    unit_.settled = [settled = settled_, waiting = std::move(waiting_),
+                     steps = std::move(steps_), run = run_, name = name_,
+                     observer = observer_]() mutable {
       settled->Settle(waiting);
+      for (JudgedStep& step : steps) {
+        step.history_run = run;
+        observer(name, step);
+      }
     };
   }
   writer_->Write(std::exchange(unit_, {}));
   waiting_.clear();
+  steps_.clear();
   only_ticks_ = true;
   submitted_ = now;
 }

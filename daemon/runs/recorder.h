@@ -3,6 +3,7 @@
 #define MUSTER_DAEMON_RUNS_RECORDER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,6 +18,21 @@
 
 namespace muster::runs {
 
+// A frame that was judged, or the end of the run, where `measures` is null.
+struct JudgedStep {
+  // Its place in the history, 0 without one.
+  int64_t history_run = 0;
+  uint64_t position = 0;
+  absl::Time wall;
+  std::shared_ptr<const consistency::Measures> measures;
+};
+
+// Called for each when the history has it, which a restart then cannot judge
+// anew; at once where there is none. On a worker or the history's thread, which
+// must not wait; nearly always in order.
+using StepObserver =
+    std::function<void(const std::string& run, const JudgedStep& step)>;
+
 // Gathers what is judged, and hands it to the writer in units that end with a
 // checkpoint: each unit is a place where a restarted daemon can go on. Without
 // a writer it acknowledges at once and keeps nothing. Thread-compatible; owned
@@ -29,9 +45,10 @@ class Recorder {
   // Ticks alone are not worth more than a commit in so long.
   static constexpr absl::Duration kLongestSilence = absl::Seconds(5);
 
-  // `writer` may be null, and outlives the recorder.
-  Recorder(history::Writer* writer, std::string name,
-           std::string configuration);
+  // `writer` may be null, and outlives the recorder; `observer` may be empty,
+  // and is called while the writer lives.
+  Recorder(history::Writer* writer, std::string name, std::string configuration,
+           StepObserver observer);
 
   // The run is number `run` of the history, where `checkpoint` is its newest.
   void Continue(int64_t run, const history::Checkpoint& checkpoint);
@@ -90,10 +107,12 @@ class Recorder {
   history::Writer* const writer_;
   const std::string name_;
   const std::string configuration_;
+  const StepObserver observer_;
   const std::shared_ptr<SettledSequences> settled_;
   int64_t run_ = 0;
   uint64_t next_position_ = 1;
   history::Unit unit_;
+  std::vector<JudgedStep> steps_;  // of the unit
   bool only_ticks_ = true;
   WaitingByRank waiting_;
   frames::Instant submitted_;

@@ -9,11 +9,12 @@
 namespace muster::runs {
 
 Registry::Registry(Options options, Clock clock, AlertObserver observer,
-                   history::Writer* history)
+                   history::Writer* history, StepObserver steps)
     : options_(std::move(options)),
       clock_(std::move(clock)),
       observer_(std::move(observer)),
       history_(history),
+      steps_(std::move(steps)),
       executor_(options_.worker_threads),
       run_options_(options_.run) {}
 
@@ -32,7 +33,7 @@ int Registry::Resume(const history::Reader& reader,
   for (const history::StoredRun& each : *stored) {
     if (!each.open) continue;
     auto run = std::make_shared<Run>(each.name, run_options_, clock_, observer_,
-                                     executor_, history_);
+                                     executor_, history_, steps_);
     history_->Continue(each);
     const absl::Status status = run->Resume(reader, each);
     if (!status.ok()) {
@@ -62,8 +63,8 @@ absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
               absl::StrCat("already following ", limit, " runs, the limit"));
         }
         std::string name(run);
-        auto created = std::make_shared<Run>(name, run_options_, clock_,
-                                             observer_, executor_, history_);
+        auto created = std::make_shared<Run>(
+            name, run_options_, clock_, observer_, executor_, history_, steps_);
         it = runs_.emplace(std::move(name), std::move(created)).first;
       }
       found = it->second;

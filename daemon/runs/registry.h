@@ -37,9 +37,10 @@ class Registry {
     absl::Duration keep_silent = absl::Hours(24);
   };
 
-  // `history`, which may be null, outlives the registry.
+  // `history`, which may be null, outlives the registry; `steps` may be empty,
+  // and what it needs outlives the history.
   Registry(Options options, Clock clock, AlertObserver observer,
-           history::Writer* history = nullptr);
+           history::Writer* history = nullptr, StepObserver steps = {});
   // As Drain().
   ~Registry();
 
@@ -78,6 +79,7 @@ class Registry {
   const Clock clock_;
   const AlertObserver observer_;
   history::Writer* const history_;
+  const StepObserver steps_;
   Executor executor_;
   mutable Mutex mutex_;
   RunOptions run_options_ ABSL_GUARDED_BY(mutex_);

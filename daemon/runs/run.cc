@@ -25,7 +25,8 @@ std::string Describe(const frames::SketchSpec& spec) {
 }  // namespace
 
 Run::Run(std::string name, RunOptions options, Clock clock,
-         AlertObserver observer, Executor& executor, history::Writer* history)
+         AlertObserver observer, Executor& executor, history::Writer* history,
+         StepObserver steps)
     : name_(std::move(name)),
       options_(std::move(options)),
       machine_clock_(std::move(clock)),
@@ -33,7 +34,7 @@ Run::Run(std::string name, RunOptions options, Clock clock,
       executor_(executor),
       assembler_(options_.assembler),
       judge_(options_.detect, options_.alert),
-      recorder_(history, name_, options_.configuration),
+      recorder_(history, name_, options_.configuration, std::move(steps)),
       store_(std::make_shared<FrameStore>(options_.store)) {
   draft_.run = name_;
   draft_.store = store_;
@@ -252,7 +253,6 @@ void Run::JudgeEvent(const frames::Event& event) {
   const absl::Time wall = machine_clock_.wall();
   const size_t before = changes_.size();
   judge_.TakeEvent(event, wall, changes_);
-  if (!recorder_.enabled()) return;
   std::visit(
       [&](const auto& each) {
         using Each = std::decay_t<decltype(each)>;

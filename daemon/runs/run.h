@@ -94,7 +94,8 @@ class Run : public std::enable_shared_from_this<Run> {
   // `executor` and `history` outlive the run; without a history reports are
   // acknowledged at once, and nothing is kept.
   Run(std::string name, RunOptions options, Clock clock, AlertObserver observer,
-      Executor& executor, history::Writer* history = nullptr);
+      Executor& executor, history::Writer* history = nullptr,
+      StepObserver steps = {});
 
   // Goes on where a daemon before this one was: attempts, open frames, what is
   // settled of each source, alerts, and baselines of the newest frames. The

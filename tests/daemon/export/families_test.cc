@@ -360,6 +360,7 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   Scrape scrape = ScrapeOf({HandBuiltRun("r")});
   scrape.history.emplace().errors = {{"full", 0}};
   scrape.sinks = {{.sink = "webhook", .receiver = "chat"}};
+  scrape.remote_write.emplace().newest_time_ms = 1;
   for (const auto& family : BuildFamilies(scrape)) {
     const char* type =
         family.type == prometheus::MetricType::Counter ? "counter"
