@@ -31,17 +31,17 @@ export class AlertsPanel {
       this.count.textContent = alerts.length === 0 ? '' : firing > 0 ? `${firing} firing` : 'none firing';
       if (sorted.length === 0) return fill(this.list, h('p', {class: 'none'}, 'No alert in this run.'));
       const shown = sorted.slice(0, SHOWN);
-      const elements = shown.map((alert) => this.card(alert, worldSize));
+      const elements = shown.map((alert, i) => this.card(alert, worldSize, i === 0 && alert.state === 'FIRING'));
       fill(this.list, elements, sorted.length > SHOWN && h('p', {class: 'none'}, `and ${plural(sorted.length - SHOWN, 'older alert')}: muster alerts lists them`));
     });
   }
 
   /** The same element for the same alert, so that what was opened stays open. */
-  private card(alert: Alert, worldSize: number): HTMLElement {
+  private card(alert: Alert, worldSize: number, open: boolean): HTMLElement {
     const key = JSON.stringify([alert, worldSize]);
     const known = this.cards.get(alert.id);
     if (known?.key === key) return known.element;
-    const opened = known?.element.querySelector('details')?.open ?? alert.state === 'FIRING';
+    const opened = known?.element.querySelector('details')?.open ?? open;
     const pieces = alert.pieces.length > 0 ? alert.pieces : [ownEvidence(alert)];
     const margin = Math.max(20, Math.round((alert.lastStep - alert.firstStep) / 4));
     const element = h(
@@ -81,6 +81,6 @@ function evidence(piece: Evidence): HTMLElement {
     'div',
     {class: piece.standing ? 'evidence' : 'evidence gone'},
     h('p', {}, !piece.standing && h('span', {class: 'tag'}, 'Gone'), piece.sentence),
-    told && h('p', {class: 'meta'}, `seen ${number(piece.value)}, expected ${number(piece.expected)}`),
+    told && h('p', {class: 'meta'}, `seen ${number(piece.value, 3)}, expected ${number(piece.expected, 3)}`),
   );
 }

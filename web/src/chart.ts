@@ -13,7 +13,9 @@ export interface ChartSpec {
   /** Says what it is, to those who do not know it. */
   help: string;
   mean: string;
+  meanLabel: string;
   band: string;
+  bandLabel: string;
   /** Further lines: the lowest of a column, or its mean. */
   lines: {name: string; label: string; of: 'min' | 'mean'; dash: number[]; colour: 'blue' | 'faint'}[];
 }
@@ -37,18 +39,21 @@ interface Line {
 }
 
 const EMPTY: Column = {min: [], max: [], mean: []};
-const HEIGHT = 168;
+const HEIGHT = 144;
 
-/** Of a bucket of a rank, the value that is farthest from the mean: spikes stay. */
-function extremes(rank: Column, mean: Column): Values {
+/** Of a bucket of a rank, the value that is farthest from the ranks' mean: spikes stay. */
+export function extremes(rank: Column, band: Column): Values {
   return rank.mean.map((own, i) => {
-    const middle = mean.mean[i] ?? own;
+    const middle = band.mean[i] ?? own;
     const low = rank.min[i] ?? own;
     const high = rank.max[i] ?? own;
     if (middle === null || low === null || high === null) return own;
     return Math.abs(high - middle) >= Math.abs(low - middle) ? high : low;
   });
 }
+
+/** As short as it can be: "0.4", not "0.400". */
+const tick = (value: number): string => (Math.abs(value) >= 1e6 || (value !== 0 && Math.abs(value) < 1e-4) ? value.toExponential() : String(Number(value.toPrecision(6)))).replace('-', '−');
 
 /** Owned by ChartsPanel. */
 export class Chart {
@@ -109,7 +114,10 @@ export class Chart {
     const series = this.data?.series;
     if (!series || !this.plot) return;
     this.index = step === null ? -1 : bucketAt(series.first, series.last, step);
-    this.placing = true;
+    // Where the pointer is, the plot follows it by itself; to move its cursor
+    // would move the end of what is being dragged over.
+    this.placing = !this.plotBox.matches(':hover') || this.plotBox.matches(':focus-visible');
+    if (!this.placing) return this.tell();
     if (this.index < 0) this.plot.setCursor({left: -10, top: -10});
     else this.plot.setCursor({left: this.plot.valToPos(this.middle(this.index), 'x'), top: 0});
     this.placing = false;
@@ -140,7 +148,7 @@ export class Chart {
     rows.push(mean.mean);
     for (const rank of chosen) {
       const own = series.columns.get(`${this.spec.band}/${rank}`);
-      if (own) rows.push(extremes(own, mean));
+      if (own) rows.push(extremes(own, band));
     }
     const length = rows[0]!.length;
     return rows.map((row) => (row.length === length ? row : Array.from({length}, () => null))) as uPlot.AlignedData;
@@ -151,8 +159,8 @@ export class Chart {
     const edge: uPlot.Series = {stroke: 'transparent', width: 0, points: {show: false}};
     const series: uPlot.Series[] = [{}, edge, edge, edge, edge];
     this.lines = [
-      {label: 'mean', colour: palette.blue, dash: [], value: (i) => number(this.column(this.spec.mean).mean[i])},
-      {label: 'ranks', colour: 'band', dash: [], value: (i) => `${number(this.column(this.spec.band).min[i])} … ${number(this.column(this.spec.band).max[i])}`},
+      {label: this.spec.meanLabel, colour: palette.blue, dash: [], value: (i) => number(this.column(this.spec.mean).mean[i])},
+      {label: this.spec.bandLabel, colour: 'band', dash: [], value: (i) => `${number(this.column(this.spec.band).min[i])} … ${number(this.column(this.spec.band).max[i])}`},
     ];
     for (const line of this.spec.lines) {
       series.push({stroke: palette[line.colour], width: 1.25, dash: line.dash, points: {show: false}});
@@ -183,7 +191,7 @@ export class Chart {
       scales: {x: {time: false, min: view.from - 0.5, max: view.to + 0.5}, y: {range: {min: {pad: 0.08}, max: {pad: 0.12}}}},
       axes: [
         {...axis, size: 26, gap: 4, grid: {show: false}, space: 70, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 1e7, 1e8, 1e9], values: (_, splits) => splits.map((split) => (Number.isInteger(split) ? integer(split) : ''))},
-        {...axis, size: GUTTER.left, gap: 6, space: 34, values: (_, splits) => splits.map((split) => number(split, 3))},
+        {...axis, size: GUTTER.left, gap: 6, space: 34, values: (_, splits) => splits.map((split) => tick(split))},
       ],
       series,
       bands: [

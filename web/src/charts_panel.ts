@@ -7,13 +7,15 @@ import {bucketAt} from './slice.ts';
 import type {Range, Series} from './types.ts';
 
 const SPECS: readonly ChartSpec[] = [
-  {title: 'Loss', help: 'Local training loss: the mean over ranks, and the band from the lowest to the highest rank', mean: 'loss_mean', band: 'rank_loss', lines: []},
-  {title: 'Gradient norm', help: 'Norm of the local gradients before the all-reduce: mean and band of the ranks', mean: 'gradient_norm_mean', band: 'rank_gradient_norm', lines: []},
+  {title: 'Loss', help: 'Local training loss: the mean over ranks, and the band from the lowest to the highest rank', mean: 'loss_mean', meanLabel: 'mean', band: 'rank_loss', bandLabel: 'ranks', lines: []},
+  {title: 'Gradient norm', help: 'Norm of the local gradients before the all-reduce: mean and band of the ranks', mean: 'gradient_norm_mean', meanLabel: 'mean', band: 'rank_gradient_norm', bandLabel: 'ranks', lines: []},
   {
     title: 'Gradient cosine',
     help: 'How much the local gradients point the same way: mean over pairs, the lowest rank against the others, and what the noise scale lets expect. Low is not wrong; falling apart is.',
     mean: 'gradient_cosine_mean',
+    meanLabel: 'mean of pairs',
     band: 'rank_gradient_cosine',
+    bandLabel: 'ranks, each to the others',
     lines: [
       {name: 'gradient_cosine_expected', label: 'expected', of: 'mean', dash: [7, 4], colour: 'faint'},
       {name: 'gradient_cosine_min', label: 'lowest rank', of: 'min', dash: [2, 3], colour: 'blue'},

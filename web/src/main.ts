@@ -111,5 +111,11 @@ function mark(): HTMLElement {
   return h('span', {class: 'logo', 'aria-hidden': 'true'}, h('i'), h('i'), h('i'), h('i'));
 }
 
-const root = document.getElementById('app');
-if (root) new App().start(root);
+function start(): void {
+  const root = document.getElementById('app');
+  if (root) new App().start(root);
+}
+
+// What a report has put behind this script is there only then.
+if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start);
+else start();

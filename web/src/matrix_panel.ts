@@ -152,10 +152,11 @@ export class MatrixPanel {
       }
     }
     context.textBaseline = 'middle';
-    const every = Math.ceil(15 / cell);
+    const room = 9 + 7 * String(matrix.ranks[size - 1] ?? 0).length;
+    const every = Math.ceil(room / cell);
     matrix.ranks.forEach((rank, i) => {
       const order = chosen.indexOf(rank);
-      if (order < 0 && (i % every !== 0 || matrix.ranks.some((other, j) => chosen.includes(other) && Math.abs(j - i) * cell < 15))) return;
+      if (order < 0 && (i % every !== 0 || matrix.ranks.some((other, j) => chosen.includes(other) && Math.abs(j - i) * cell < room))) return;
       context.fillStyle = order < 0 ? palette.faint : palette.ranks[order % palette.ranks.length]!;
       context.font = `${order < 0 ? '' : 'bold '}11px system-ui, sans-serif`;
       context.textAlign = 'right';

@@ -18,7 +18,7 @@ interface Heading {
 }
 
 const HEADINGS: readonly Heading[] = [
-  {key: 'rank', title: 'Rank', help: '', number: true, order: 1},
+  {key: 'rank', title: 'Rank', help: '', number: false, order: 1},
   {key: 'lasting', title: 'Deviation', help: 'Mean of the newest quarter of the steps shown, in robust deviations from the median of the ranks', number: true, order: -1},
   {key: 'peak', title: 'Peak', help: 'The largest deviation of the steps shown', number: true, order: -1},
   {key: 'loss', title: 'Loss', help: 'In its newest step', number: true, order: -1},
@@ -138,7 +138,7 @@ export class RanksPanel {
     const cells = HEADINGS.slice(1).map((heading) => h('td', {class: heading.number ? 'number' : null}));
     const text = h('span');
     cells[0]!.append(h('span', {class: 'track', 'aria-hidden': 'true'}, bar), text);
-    const row = {element: h('tr', {}, h('th', {scope: 'row', class: 'number'}, button), ...cells), cells: [text, ...cells.slice(1)], button, bar};
+    const row = {element: h('tr', {}, h('th', {scope: 'row'}, button), ...cells), cells: [text, ...cells.slice(1)], button, bar};
     this.rows.set(rank, row);
     return row;
   }
