@@ -95,7 +95,8 @@ def test_reader_zooms_and_chooses_ranks_and_pairs(daemon):
     saw = see("explore", url(daemon), run="unwell", step=1500)
     assert saw["all"].replace("\u202f", "").startswith("steps 0–1999, about ")
     assert saw["hover"].startswith("at step"), saw["hover"]
-    assert len(saw["cursors"]) == 3 and len(set(saw["cursors"])) == 1, "one cursor in three charts"
+    assert len(saw["cursors"]) == 3, "one cursor in three charts"
+    assert max(saw["cursors"]) - min(saw["cursors"]) <= 3
     first, last = (int(step) for step in saw["zoomed"].replace("\u202f", "").removeprefix("steps ").split(",")[0].split("–"))
     assert abs(first - 500) < 40 and abs(last - 1000) < 40, saw["zoomed"]
     assert {"series", "heatmap"} <= set(saw["asked"]), "finer data were asked for"

@@ -24,7 +24,7 @@ await scenario(async ({open, shot, given}) => {
   saw.outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
   const value = () => page.evaluate(() => document.activeElement.ariaValueText);
   await page.keyboard.press('ArrowLeft');
-  await page.waitForFunction(() => document.activeElement.ariaValueText.includes('step'));
+  await page.waitForFunction(() => document.activeElement.ariaValueText.includes('mean'));
   saw.first = await value();
   await page.keyboard.press('ArrowLeft');
   await page.waitForFunction((old) => document.activeElement.ariaValueText !== old, saw.first);
@@ -42,7 +42,7 @@ await scenario(async ({open, shot, given}) => {
   while (!(await page.evaluate(() => document.activeElement.matches('.heatmap .grid'))) && ++tabs < 80) await page.keyboard.press('Tab');
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
-  saw.cell = await until(page, '.heatmap .readout', (words) => words.startsWith('Rank'));
+  saw.cell = await until(page, '.heatmap .readout', (words) => words.startsWith('Rank 1,'));
   await page.keyboard.press('Enter');
   saw.chosen = await until(page, '.legend', (words) => words.includes('rank 1'));
   await shot(page, 'keyboard');

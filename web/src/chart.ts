@@ -5,6 +5,7 @@ import {GUTTER, zoomKey, type Board} from './board.ts';
 import {DASHES, type Palette} from './colour.ts';
 import {h, say} from './dom.ts';
 import {integer, number, steps} from './format.ts';
+import {drawMarks} from './marks.ts';
 import {bucketAt} from './slice.ts';
 import type {Alert, Column, Range, Series} from './types.ts';
 
@@ -66,7 +67,8 @@ export class Chart {
   private legendValues: HTMLElement[] = [];
   private shape = '';
   private index = -1;
-  private placing = false;
+  private cursor: number | null = null;
+  private pointed = false;
 
   constructor(private readonly spec: ChartSpec, private readonly board: Board) {
     this.plotBox = h('div', {
@@ -80,6 +82,8 @@ export class Chart {
       'aria-valuetext': 'no step chosen',
       onkeydown: (event: KeyboardEvent) => this.key(event),
       onblur: () => board.hover(null),
+      onpointermove: (event: PointerEvent) => this.point(event),
+      onpointerleave: () => this.point(null),
     });
     this.element = h('section', {class: 'chart'}, h('h3', {title: spec.help}, spec.title), this.legend, this.plotBox);
     new ResizeObserver(() => this.resize()).observe(this.plotBox);
@@ -101,7 +105,7 @@ export class Chart {
     }
     this.plotBox.setAttribute('aria-valuemin', String(view.from));
     this.plotBox.setAttribute('aria-valuemax', String(view.to));
-    this.tell();
+    this.setCursor(this.cursor);
   }
 
   /** Before finer data comes: the same data in the new range. */
@@ -113,15 +117,14 @@ export class Chart {
   setCursor(step: number | null): void {
     const series = this.data?.series;
     if (!series || !this.plot) return;
+    this.cursor = step;
     this.index = step === null ? -1 : bucketAt(series.first, series.last, step);
+    this.tell();
     // Where the pointer is, the plot follows it by itself; to move its cursor
     // would move the end of what is being dragged over.
-    this.placing = !this.plotBox.matches(':hover') || this.plotBox.matches(':focus-visible');
-    if (!this.placing) return this.tell();
+    if (this.pointed) return;
     if (this.index < 0) this.plot.setCursor({left: -10, top: -10});
     else this.plot.setCursor({left: this.plot.valToPos(this.middle(this.index), 'x'), top: 0});
-    this.placing = false;
-    this.tell();
   }
 
   close(): void {
@@ -205,19 +208,20 @@ export class Chart {
         bind: {dblclick: () => () => (this.board.zoom(null), null)},
       },
       hooks: {
-        draw: [(plot) => this.drawAlerts(plot)],
+        draw: [(plot) => this.data && drawMarks(plot, this.data.alerts, this.data.palette)],
         setSelect: [(plot) => this.selected(plot)],
-        setCursor: [
-          (plot) => {
-            if (this.placing) return;
-            const left = plot.cursor.left ?? -1;
-            this.board.hover(left < 0 ? null : plot.posToVal(left, 'x'));
-          },
-        ],
       },
     };
     this.plot?.destroy();
     this.plot = new uPlot(options, values, this.plotBox);
+  }
+
+  private point(event: PointerEvent | null): void {
+    this.pointed = event !== null;
+    if (!this.plot) return;
+    const over = this.plot.over.getBoundingClientRect();
+    const inside = event !== null && event.clientX >= over.left && event.clientX <= over.right;
+    this.board.hover(inside ? this.plot.posToVal(event.clientX - over.left, 'x') : null);
   }
 
   private selected(plot: uPlot): void {
@@ -226,39 +230,6 @@ export class Chart {
     const to = Math.floor(plot.posToVal(plot.select.left + plot.select.width, 'x'));
     plot.setSelect({left: 0, top: 0, width: 0, height: 0}, false);
     if (to > from) this.board.zoom({from, to});
-  }
-
-  private drawAlerts(plot: uPlot): void {
-    if (!this.data) return;
-    const {alerts, palette} = this.data;
-    const ratio = devicePixelRatio;
-    const {left, top, width, height} = plot.bbox;
-    const context = plot.ctx;
-    context.save();
-    context.beginPath();
-    context.rect(left - 6 * ratio, top - 10 * ratio, width + 12 * ratio, height + 10 * ratio);
-    context.clip();
-    for (const alert of alerts) {
-      const at = plot.valToPos(alert.firstStep, 'x', true);
-      if (at < left - 1 || at > left + width + 1) continue;
-      context.strokeStyle = context.fillStyle = palette.orange;
-      context.globalAlpha = alert.state === 'FIRING' ? 1 : 0.6;
-      context.lineWidth = ratio;
-      context.setLineDash([3 * ratio, 3 * ratio]);
-      context.beginPath();
-      context.moveTo(at, top);
-      context.lineTo(at, top + height);
-      context.stroke();
-      context.setLineDash([]);
-      context.beginPath();
-      context.moveTo(at - 5 * ratio, top - 8 * ratio);
-      context.lineTo(at + 5 * ratio, top - 8 * ratio);
-      context.lineTo(at, top);
-      context.closePath();
-      if (alert.state === 'FIRING') context.fill();
-      else context.stroke();
-    }
-    context.restore();
   }
 
   private buildLegend(): void {
@@ -289,10 +260,13 @@ export class Chart {
     const last = series.first.length - 1;
     const at = this.index < 0 ? last : this.index;
     const stride = event.shiftKey ? 10 : 1;
+    this.pointed = false; // the pointer may rest here: the keys have the cursor now
     const target: Record<string, number> = {ArrowLeft: this.index < 0 ? at : at - stride, ArrowRight: at + stride, Home: 0, End: last};
     if (event.key === 'Enter') this.board.matrixAt(Math.round(series.last[at]!));
-    else if (event.key in target) this.board.hover(this.middle(Math.max(0, Math.min(last, target[event.key]!))));
-    else return;
+    else if (event.key in target) {
+      this.index = Math.max(0, Math.min(last, target[event.key]!)); // the next key may come before the next frame
+      this.board.hover(this.middle(this.index));
+    } else return;
     event.preventDefault();
   }
 

@@ -48,6 +48,8 @@ export class RunPage implements Page, Board {
   private series: Series | null = null;
   private heatmap: Heatmap | null = null;
   private matrix: Matrix | null = null;
+  /** The matrix is of a step that the reader has named. */
+  private matrixPinned = false;
 
   private seen = '';
   private drawn = '';
@@ -259,11 +261,13 @@ export class RunPage implements Page, Board {
 
   private async loadMatrix(): Promise<void> {
     const ticket = ++this.asked.matrix;
+    const step = this.matrixStep;
     try {
-      const matrix = await this.api.matrix(this.id, this.matrixStep);
+      const matrix = await this.api.matrix(this.id, step);
       if (ticket !== this.asked.matrix) return;
       this.matrix = matrix;
-      this.matrixPanel.show(matrix, this.matrixStep !== null, this.chosen, palette());
+      this.matrixPinned = step !== null;
+      this.paint();
     } catch (error) {
       refusal((text) => this.matrixPanel.fail(text))(error);
     }
@@ -279,7 +283,7 @@ export class RunPage implements Page, Board {
     }
     if (this.heatmap) this.heatmapPanel.show(this.heatmap, this.view, chosen, colours);
     this.ranksPanel.show(this.ranks, this.heatmap ? deviations(this.heatmap) : new Map(), this.metric, chosen, colours);
-    if (this.matrix) this.matrixPanel.show(this.matrix, this.matrixStep !== null, chosen, colours);
+    if (this.matrix) this.matrixPanel.show(this.matrix, this.matrixPinned, chosen, colours);
     this.facts.show(this.ranks);
   }
 
