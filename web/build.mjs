@@ -34,6 +34,7 @@ if (process.argv.includes('--tests')) {
   // What would end the element early must not be in it.
   if (/<\/(script|style)|<!--/i.test(script + style)) throw new Error('the script ends its own element');
   const page = readFileSync(`${folder}src/index.html`, 'utf8')
+    .replace('<!--license-->', () => `<!--\nThe charts are drawn by uPlot:\n\n${readFileSync(`${folder}node_modules/uplot/LICENSE`, 'utf8').trim()}\n-->`)
     .replace('/*style*/', () => style)
     .replace('/*script*/', () => script);
   mkdirSync(`${folder}dist`, {recursive: true});

@@ -43,8 +43,8 @@ def finish(process):
         output, errors = process.communicate()
     assert process.returncode == 0, errors
     saw = json.loads(output.splitlines()[-1])
-    assert saw["errors"] == []
-    assert saw["foreign"] == []
+    assert saw["errors"] == [], saw["errors"]
+    assert saw["foreign"] == [], saw["foreign"]
     return saw
 
 

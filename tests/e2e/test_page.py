@@ -181,17 +181,16 @@ def test_lost_daemon_leaves_what_was_seen(tmp_path):
     assert "Live" in saw["back"] and saw["bannerGone"]
 
 
-RANK = """
-import sys
+RANK = f"""
 monitor = muster.start()
-monitor.facts(**{sys.argv[1]: sys.argv[1] + str(monitor.rank), "same": sys.argv[1]})
+monitor.facts(**{{{HOSTILE!r}: {HOSTILE!r} + os.environ["RANK"], "same": {HOSTILE!r}}})
 train(monitor, 0, 30)
 monitor.close()
 """
 
 
 def test_hostile_names_and_values_are_text(musterd, script):
-    ranks = [script(RANK, HOSTILE, address=musterd.grpc, run="hostile", rank=rank, world_size=2) for rank in (0, 1)]
+    ranks = [script(RANK, address=musterd.grpc, run="hostile", rank=rank, world_size=2) for rank in (0, 1)]
     for rank in ranks:
         rank.wait()
     wait_for(lambda: musterd.get("/api/v1/alerts", run="hostile")["alerts"], "the alert on the fact")

@@ -55,11 +55,6 @@ export class ChartsPanel {
     );
   }
 
-  /** CSS pixels across, which is as many points as it makes sense to ask for. */
-  get width(): number {
-    return this.element.clientWidth;
-  }
-
   show(data: ChartData, zoomed: boolean): void {
     this.message.hidden = true;
     this.series = data.series;

@@ -17,6 +17,7 @@ import type {Alert, Heatmap, Matrix, Metric, Range, Rank, Run, Series} from './t
 import {verdictOf} from './verdict.ts';
 import {VerdictPanel} from './verdict_panel.ts';
 
+const POINTS = 600;
 const COLUMNS = 240;
 const SHORTEST = 4;
 
@@ -236,9 +237,8 @@ export class RunPage implements Page, Board {
 
   private async loadSeries(): Promise<void> {
     const ticket = ++this.asked.series;
-    const points = Math.max(100, Math.min(1000, Math.round((this.charts.width || 900) / 1.5)));
     try {
-      const series = await this.api.series(this.id, this.range, points, this.chosen);
+      const series = await this.api.series(this.id, this.range, POINTS, this.chosen);
       if (ticket !== this.asked.series) return;
       this.series = series;
       this.paint();
