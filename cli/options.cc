@@ -1,6 +1,8 @@
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "cli/simulation_options.h"
@@ -19,6 +21,31 @@ constexpr char kFooter[] =
     "differ\n"
     "(compare); 2 wrong usage; 3 the daemon cannot be reached.\n"
     "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
+
+void AddExport(CLI::App& command, Options& options) {
+  const std::map<std::string, ExportFormat> formats = {
+      {"csv", ExportFormat::kCsv}, {"jsonl", ExportFormat::kJsonLines}};
+  const std::map<std::string, ExportWhat> whats = {
+      {"frames", ExportWhat::kFrames},
+      {"ranks", ExportWhat::kRanks},
+      {"alerts", ExportWhat::kAlerts}};
+  command.add_option("--format", options.export_format, "csv or jsonl")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->type_name("FORMAT")
+      ->default_str("csv");
+  command.add_option("--what", options.export_what, "frames, ranks or alerts")
+      ->transform(CLI::CheckedTransformer(whats).description(""))
+      ->type_name("WHAT")
+      ->default_str("frames");
+  command.add_option("--from", options.from, "first step")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("STEP");
+  command.add_option("--to", options.to, "last step")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("STEP");
+  command.add_option("-o,--output", options.output_file, "file, not stdout")
+      ->type_name("FILE");
+}
 
 void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   const auto add = [&](const char* name, const char* help, Verb verb) {
@@ -54,6 +81,11 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
                    "tell one alert in full, and what to look at first")
       ->check(CLI::NonNegativeNumber)
       ->type_name("ID");
+  AddExport(*add("export",
+                 "all steps of a run, its ranks' values or its alerts, as CSV "
+                 "or JSON",
+                 Verb::kExport),
+            options);
   CLI::App* replay = app.add_subcommand(
       "replay",
       "judges the runs of a history again and prints each change of an alert");
@@ -137,8 +169,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   if (verbs != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
-                     ": status, runs, ranks, steps, alerts, replay, compare, "
-                     "reference or simulate"
+                     ": status, runs, ranks, steps, alerts, export, replay, "
+                     "compare, reference or simulate"
                      " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {

@@ -284,8 +284,8 @@ void Run::JudgeFrame(const std::shared_ptr<const frames::Frame>& frame) {
   ++(frame->complete() ? draft_.frames_complete : draft_.frames_partial);
   draft_.newest = measures;
   draft_.newest_time = wall;
-  store_->Append(
-      {measures, frame, frame->reason == frames::CloseReason::kSuperseded});
+  store_->Append({measures, frame,
+                  frame->reason == frames::CloseReason::kSuperseded, wall});
 }
 
 void Run::Submit() {
@@ -351,6 +351,7 @@ void Run::Publish() {
     ++draft_.alerts_firing[static_cast<size_t>(alert.finding.kind)];
   }
   draft_.alerts_total = book.fired_total();
+  draft_.history_run = recorder_.run();
   auto snapshot = std::make_shared<const RunSnapshot>(draft_);
   MutexLock lock(mutex_);
   snapshot_.swap(snapshot);

@@ -65,6 +65,9 @@ struct RunSnapshot {
   Histogram step_gradient_divergence;  // 1 − mean cosine
   Histogram frame_delay_seconds;       // last report in → judged
 
+  // Number of the run in the history; 0 while nothing of it is there.
+  int64_t history_run = 0;
+
   // Frames in memory; never null.
   std::shared_ptr<const FrameStore> store;
 
