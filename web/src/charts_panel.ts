@@ -87,6 +87,6 @@ export class ChartsPanel {
     const index = step === null ? -1 : bucketAt(series.first, series.last, step);
     if (index >= 0) return say(this.where, `at ${steps(series.first[index]!, series.last[index]!)}`);
     const each = series.frames / series.first.length;
-    say(this.where, `${steps(series.first[0]!, series.last[series.last.length - 1]!)}${each > 1.05 ? `, about ${integer(each)} to a point` : ''}`);
+    say(this.where, `${steps(series.first[0]!, series.last[series.last.length - 1]!)}${each > 1.05 ? `, about ${integer(each)} to a point` : ''}${series.stride > 1 ? `, of which one in ${integer(series.stride)} was read` : ''}`);
   }
 }

@@ -149,6 +149,7 @@ export function decodeSeries(json: unknown): Series {
     oldestStep: count(answer['oldestStep']),
     newestStep: count(answer['newestStep']),
     frames: count(answer['frames']),
+    stride: Math.max(1, count(answer['stride'])),
     first: list(answer['firstStep']).map(count),
     last: list(answer['lastStep']).map(count),
     columns,

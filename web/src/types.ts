@@ -103,6 +103,8 @@ export interface Series {
   oldestStep: number;
   newestStep: number;
   frames: number;
+  /** More than 1: only about every so many of the stored frames was read. */
+  stride: number;
   /** First and last step of each bucket, ascending. */
   first: number[];
   last: number[];
