@@ -52,9 +52,10 @@ export class HeatmapPanel {
 
   show(heatmap: Heatmap, view: Range, chosen: readonly number[], palette: Palette): void {
     this.message.hidden = true;
+    const before = this.data;
     this.data = {heatmap, view, chosen, palette};
-    this.picture = null;
-    this.showLegend();
+    if (before?.heatmap !== heatmap || before.palette !== palette || before.view.from !== view.from || before.view.to !== view.to) this.picture = null;
+    if (before?.palette !== palette) this.showLegend();
     this.paint();
   }
 

@@ -42,6 +42,7 @@ export class MatrixPanel {
   private readonly input = h('input', {type: 'text', inputmode: 'numeric', size: 8, 'aria-label': 'Step of the matrix'});
   private readonly newest: HTMLButtonElement;
   private data: {matrix: Matrix; chosen: readonly number[]; palette: Palette} | null = null;
+  private picture: {matrix: Matrix; palette: Palette; key: string; canvas: HTMLCanvasElement} | null = null;
 
   constructor(board: Board) {
     this.grid = new Grid({
@@ -132,25 +133,16 @@ export class MatrixPanel {
     const context = this.grid.context(left + side + 2, top + side + 2);
     context.clearRect(0, 0, left + side + 2, top + side + 2);
     const range = spread(matrix);
-    const gap = cell >= 8 ? 1 : 0;
-    for (let i = 0; i < size; ++i) {
-      for (let j = 0; j < size; ++j) {
-        const value = matrix.cosines[i * size + j]!;
-        const known = range && i !== j && !Number.isNaN(value);
-        const colour = known ? mix(palette.sequential, (value - range.low) / (range.high - range.low)) : palette.missing;
-        context.fillStyle = css(colour);
-        context.globalAlpha = i === j ? 0.45 : 1;
-        context.fillRect(left + j * cell, top + i * cell, cell - gap, cell - gap);
-        context.globalAlpha = 1;
-        if (known && cell >= 34) {
-          context.fillStyle = (colour[0] * 299 + colour[1] * 587 + colour[2] * 114) / 1000 > 125 ? '#14171a' : '#ffffff';
-          context.font = '11px system-ui, sans-serif';
-          context.textAlign = 'center';
-          context.textBaseline = 'middle';
-          context.fillText(value.toFixed(2).replace('-', '−').replace('0.', '.'), left + j * cell + cell / 2, top + i * cell + cell / 2);
-        }
-      }
+    const key = `${cell} ${devicePixelRatio}`;
+    if (this.picture?.matrix !== matrix || this.picture.palette !== palette || this.picture.key !== key) {
+      const canvas = document.createElement('canvas');
+      canvas.width = canvas.height = Math.max(1, Math.round(side * devicePixelRatio));
+      const cells = canvas.getContext('2d')!;
+      cells.scale(devicePixelRatio, devicePixelRatio);
+      this.paintCells(cells, cell, range);
+      this.picture = {matrix, palette, key, canvas};
     }
+    context.drawImage(this.picture.canvas, left, top, side, side);
     context.textBaseline = 'middle';
     const room = 9 + 7 * String(matrix.ranks[size - 1] ?? 0).length;
     const every = Math.ceil(room / cell);
@@ -171,6 +163,31 @@ export class MatrixPanel {
       context.strokeRect(left + at.column * cell, top + at.row * cell, cell, cell);
     }
     this.tell(range?.mean ?? null);
+  }
+
+  /** Painted anew only for another matrix: thousands of cells take a while. */
+  private paintCells(context: CanvasRenderingContext2D, cell: number, range: {low: number; high: number} | null): void {
+    const {matrix, palette} = this.data!;
+    const size = this.size;
+    const gap = cell >= 8 ? 1 : 0;
+    for (let i = 0; i < size; ++i) {
+      for (let j = 0; j < size; ++j) {
+        const value = matrix.cosines[i * size + j]!;
+        const known = range && i !== j && !Number.isNaN(value);
+        const colour = known ? mix(palette.sequential, (value - range.low) / (range.high - range.low)) : palette.missing;
+        context.fillStyle = css(colour);
+        context.globalAlpha = i === j ? 0.45 : 1;
+        context.fillRect(j * cell, i * cell, cell - gap, cell - gap);
+        context.globalAlpha = 1;
+        if (known && cell >= 34) {
+          context.fillStyle = (colour[0] * 299 + colour[1] * 587 + colour[2] * 114) / 1000 > 125 ? '#14171a' : '#ffffff';
+          context.font = '11px system-ui, sans-serif';
+          context.textAlign = 'center';
+          context.textBaseline = 'middle';
+          context.fillText(value.toFixed(2).replace('-', '−').replace('0.', '.'), j * cell + cell / 2, i * cell + cell / 2);
+        }
+      }
+    }
   }
 
   private tell(mean: number | null): void {

@@ -53,10 +53,11 @@ export class RunPage implements Page, Board {
   private matrixPinned = false;
 
   private seen = '';
-  private drawn = '';
+  private readonly keys = {series: '', heatmap: ''};
   private asked = {series: 0, heatmap: 0, matrix: 0};
   private cursor: number | null = null;
   private frame = 0;
+  private painting = 0;
   private laidOut = false;
   private closed = false;
   private absent = false;
@@ -76,7 +77,7 @@ export class RunPage implements Page, Board {
     // All at once the first time: the first picture needs them all. Of a run
     // that is not there, only whether it is there by now.
     const first = this.seen === '' && !this.absent;
-    const early = first ? this.refresh(true) : null;
+    const early = first ? this.refresh() : null;
     early?.catch(() => undefined); // awaited below, unless something fails before
     const asked = this.absent ? [] : this.api.alerts(this.id).catch(refusal(() => undefined));
     const [runs, answered] = await Promise.all([this.api.runs(), asked]);
@@ -97,13 +98,11 @@ export class RunPage implements Page, Board {
     this.heatmapPanel.choose(this.metric);
 
     const state = JSON.stringify([run.attempt, run.framesComplete, run.framesPartial, run.newest?.step, run.ranksConnected, run.state]);
-    const drawn = JSON.stringify([this.chosen, this.metric]);
-    const moved = state !== this.seen;
-    const other = drawn !== (first ? '[[],"loss"]' : this.drawn);
+    const moved = state !== this.seen && !first;
     this.seen = state;
-    this.drawn = drawn;
     await early;
-    if (other || (moved && !first)) await this.refresh(moved && !first);
+    if (moved) await this.refresh();
+    else await this.loadOther();
     this.paint();
   }
 
@@ -118,6 +117,7 @@ export class RunPage implements Page, Board {
     this.closed = true;
     this.stopTheme();
     cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.painting);
     this.charts.close();
   }
 
@@ -204,8 +204,12 @@ export class RunPage implements Page, Board {
   }
 
   private reload(): void {
-    this.drawn = JSON.stringify([this.chosen, this.metric]);
-    this.quietly(Promise.all([this.loadSeries(), this.loadHeatmap()]));
+    this.quietly(this.loadOther());
+  }
+
+  /** What is to be shown and was not asked for yet. */
+  private async loadOther(): Promise<void> {
+    await Promise.all([this.isAsked('series', this.seriesKey) ? null : this.loadSeries(), this.isAsked('heatmap', this.heatmapKey) ? null : this.loadHeatmap()]);
   }
 
   /** Of what the reader asked for: that nobody answers, the next update will tell. */
@@ -215,15 +219,27 @@ export class RunPage implements Page, Board {
     });
   }
 
-  private async refresh(moved: boolean): Promise<void> {
-    // What is seen does not change when only later steps come.
-    const inside = !this.range || !this.series || this.range.to >= this.series.newestStep || this.drawn !== '';
+  /** What new steps change. Later ones do not change what is seen of earlier ones. */
+  private async refresh(): Promise<void> {
+    const past = this.range !== null && this.series !== null && this.range.to < this.series.newestStep;
     await Promise.all([
-      moved ? this.loadRanks() : null,
-      inside ? this.loadSeries() : null,
-      inside ? this.loadHeatmap() : null,
-      moved && (this.matrixStep === null || !this.matrix) ? this.loadMatrix() : null,
+      this.loadRanks(),
+      past && this.isAsked('series', this.seriesKey) ? null : this.loadSeries(),
+      past && this.isAsked('heatmap', this.heatmapKey) ? null : this.loadHeatmap(),
+      this.matrixStep === null || !this.matrix ? this.loadMatrix() : null,
     ]);
+  }
+
+  private get seriesKey(): string {
+    return JSON.stringify([this.range, this.chosen]);
+  }
+
+  private get heatmapKey(): string {
+    return JSON.stringify([this.range, this.metric]);
+  }
+
+  private isAsked(what: 'series' | 'heatmap', key: string): boolean {
+    return this.keys[what] === key;
   }
 
   private async loadRanks(): Promise<void> {
@@ -237,24 +253,28 @@ export class RunPage implements Page, Board {
 
   private async loadSeries(): Promise<void> {
     const ticket = ++this.asked.series;
+    this.keys.series = this.seriesKey;
     try {
       const series = await this.api.series(this.id, this.range, POINTS, this.chosen);
       if (ticket !== this.asked.series) return;
       this.series = series;
       this.paint();
     } catch (error) {
+      if (error instanceof Unreachable) this.keys.series = '';
       refusal((text) => this.charts.fail(text))(error);
     }
   }
 
   private async loadHeatmap(): Promise<void> {
     const ticket = ++this.asked.heatmap;
+    this.keys.heatmap = this.heatmapKey;
     try {
       const heatmap = await this.api.heatmap(this.id, this.metric, this.range, COLUMNS);
       if (ticket !== this.asked.heatmap) return;
       this.heatmap = heatmap;
       this.paint();
     } catch (error) {
+      if (error instanceof Unreachable) this.keys.heatmap = '';
       refusal((text) => this.heatmapPanel.fail(text))(error);
     }
   }
@@ -273,7 +293,16 @@ export class RunPage implements Page, Board {
     }
   }
 
+  /** In the next frame, once, however much has come by then. */
   private paint(): void {
+    if (this.painting !== 0) return;
+    this.painting = requestAnimationFrame(() => {
+      this.painting = 0;
+      this.paintNow();
+    });
+  }
+
+  private paintNow(): void {
     if (!this.run || this.closed) return;
     const colours = palette();
     const chosen = this.chosen;
