@@ -19,6 +19,7 @@
 #include "cli/reference.h"
 #include "cli/replay.h"
 #include "cli/simulation.h"
+#include "cli/simulation_history.h"
 
 namespace muster::cli {
 namespace {
@@ -200,7 +201,9 @@ int ReferenceSave(const Options& options) {
 
 int Simulation(const Options& options) {
   const auto summary =
-      Simulate(options.address, options.run, options.simulation);
+      options.history.empty()
+          ? Simulate(options.address, options.run, options.simulation)
+          : SimulateIntoHistory(options, absl::Now());
   if (!summary.ok()) return Fail(summary.status());
   return Print(FormatSimulation(*summary, options.json));
 }

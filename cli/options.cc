@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/simulation_options.h"
+#include "daemon/base/command_pages.h"
 
 namespace muster::cli {
 namespace {
@@ -124,10 +125,19 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   save->add_option("-o,--output", options.output_file, "file to write")
       ->required()
       ->type_name("FILE");
-  AddSimulationFlags(
+  CLI::App& simulate =
       *add("simulate", "sends a synthetic run, for tuning, tests and load",
-           Verb::kSimulate),
-      simulation);
+           Verb::kSimulate);
+  simulate
+      .add_option("--history", options.history,
+                  "judge the run here and store it in this file, which no "
+                  "musterd writes, instead of sending it")
+      ->type_name("FILE");
+  simulate
+      .add_option("--config", options.config,
+                  "with --history: musterd's configuration to judge under")
+      ->type_name("FILE");
+  AddSimulationFlags(simulate, simulation);
 }
 
 }  // namespace
@@ -146,6 +156,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
       ->type_name("HOST:PORT");
   app.add_flag("--json", options.json, "print JSON instead of tables");
   app.add_flag("--version", version, "print the version and exit");
+  std::string pages;  // hidden: for the build
+  app.add_option("--pages", pages)->group("");
   app.footer(kFooter);
   // Lets --json and --address stand behind the verb too.
   app.fallthrough();
@@ -160,6 +172,12 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(
         absl::StrCat(error.what(), " (see muster --help)"));
+  }
+  if (!pages.empty()) {
+    auto page = CommandPage(app, pages, MUSTER_VERSION);
+    if (!page.ok()) return page.status();
+    options.output = *std::move(page);
+    return options;
   }
   if (version) {
     options.output = absl::StrCat("muster ", MUSTER_VERSION, "\n");
@@ -181,6 +199,15 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
     auto checked = ToSimulationOptions(simulation);
     if (!checked.ok()) return checked.status();
     options.simulation = *std::move(checked);
+    const bool stored = !options.history.empty();
+    if (stored && options.simulation.steps_per_second > 0) {
+      return absl::InvalidArgumentError(
+          "--steps-per-second is for a run that is sent; with --history a step "
+          "lasts --step-seconds of its own time");
+    }
+    if (!stored && !options.config.empty()) {
+      return absl::InvalidArgumentError("--config needs --history");
+    }
     if (options.run.empty()) options.run = "simulated";
   }
   return options;

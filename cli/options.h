@@ -46,10 +46,11 @@ struct Options {
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
   uint32_t limit = 20;
-  // replay, compare, reference save: the history's file.
+  // replay, compare, reference save: the history's file. simulate: where to
+  // store the run; empty where it is sent.
   std::string history;
-  // replay: a configuration to judge under instead of the stored one; empty
-  // where none was given.
+  // replay: a configuration to judge under instead of the stored one;
+  // simulate: instead of the default; empty where none was given.
   std::string config;
   // compare: run id, and its file where that is not `history`.
   std::string reference;

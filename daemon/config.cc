@@ -25,9 +25,11 @@ namespace {
 class YamlReader {
  public:
   YamlReader(const std::string& name, Config& config)
-      : name_(name), fields_(ConfigFields()), config_(config) {}
+      : name_(name), config_(config) {}
 
-  absl::Status ReadSection(const std::string& prefix, const YAML::Node& node) {
+  // `fields`: what may stand there, by whole keys.
+  absl::Status ReadSection(const std::string& prefix, const YAML::Node& node,
+                           const std::vector<ConfigField>& fields) {
     if (node.IsNull()) return absl::OkStatus();
     if (!node.IsMap()) {
       return prefix.empty()
@@ -44,7 +46,8 @@ class YamlReader {
       if (!seen.insert(name).second) {
         return KeyError(entry.first, key, "given twice");
       }
-      absl::Status status = ReadEntry(key, prefix, entry.first, entry.second);
+      absl::Status status =
+          ReadEntry(key, prefix, entry.first, entry.second, fields);
       if (!status.ok()) return status;
     }
     return absl::OkStatus();
@@ -52,14 +55,20 @@ class YamlReader {
 
  private:
   absl::Status ReadEntry(const std::string& key, const std::string& prefix,
-                         const YAML::Node& name, const YAML::Node& value) {
-    for (const ConfigField& field : fields_) {
-      if (field.key == key) return ReadField(field, name, value);
-      if (field.key.starts_with(key + ".")) return ReadSection(key, value);
+                         const YAML::Node& name, const YAML::Node& value,
+                         const std::vector<ConfigField>& fields) {
+    for (const ConfigField& field : fields) {
+      if (field.key == key) {
+        return field.items.empty() ? ReadField(field, name, value)
+                                   : ReadList(field, value);
+      }
+      if (field.key.starts_with(key + ".")) {
+        return ReadSection(key, value, fields);
+      }
     }
     return KeyError(name, key,
                     absl::StrCat("no such key; allowed here: ",
-                                 absl::StrJoin(KeysIn(prefix), ", ")));
+                                 absl::StrJoin(KeysIn(prefix, fields), ", ")));
   }
 
   absl::Status ReadField(const ConfigField& field, const YAML::Node& name,
@@ -74,19 +83,39 @@ class YamlReader {
           absl::StrCat("not a single value; allowed: ", field.allowed));
     }
     if (!field.set(value.Scalar(), config_)) {
+      const std::string shown = field.shows_value
+                                    ? absl::StrCat("'", value.Scalar(), "'")
+                                    : std::string("this value");
       return KeyError(
           value, field.key,
-          absl::StrCat("'", value.Scalar(),
-                       "' is not allowed; allowed: ", field.allowed));
+          absl::StrCat(shown, " is not allowed; allowed: ", field.allowed));
+    }
+    return absl::OkStatus();
+  }
+
+  // A list takes the place of what was there.
+  absl::Status ReadList(const ConfigField& field, const YAML::Node& node) {
+    if (!node.IsNull() && !node.IsSequence()) {
+      return KeyError(node, field.key,
+                      absl::StrCat("not a list; allowed: ", field.allowed));
+    }
+    field.clear(config_);
+    for (const YAML::Node& item : node) {
+      field.append(config_);
+      absl::Status status = ReadSection(field.key, item, field.items);
+      if (!status.ok()) return status;
+      const std::string error = field.check(config_);
+      if (!error.empty()) return KeyError(item, field.key, error);
     }
     return absl::OkStatus();
   }
 
   // Names that may stand in a section, in the table's order.
-  std::vector<std::string> KeysIn(const std::string& prefix) const {
+  static std::vector<std::string> KeysIn(
+      const std::string& prefix, const std::vector<ConfigField>& fields) {
     std::vector<std::string> keys;
     const std::string start = prefix.empty() ? "" : prefix + ".";
-    for (const ConfigField& field : fields_) {
+    for (const ConfigField& field : fields) {
       if (!field.key.starts_with(start)) continue;
       std::string rest = field.key.substr(start.size());
       rest = rest.substr(0, rest.find('.'));
@@ -106,7 +135,6 @@ class YamlReader {
   }
 
   const std::string name_;
-  const std::vector<ConfigField> fields_;
   Config& config_;
 };
 
@@ -123,8 +151,8 @@ absl::Status ApplyYaml(const std::string& yaml, const std::string& name,
                        ": only one YAML document is allowed"));
     }
     if (!documents.empty()) {
-      absl::Status status =
-          YamlReader(name, changed).ReadSection("", documents[0]);
+      absl::Status status = YamlReader(name, changed)
+                                .ReadSection("", documents[0], ConfigFields());
       if (!status.ok()) return status;
     }
   } catch (const YAML::Exception& error) {
@@ -157,13 +185,32 @@ absl::Status ApplyYamlFile(const std::string& path, Config& config) {
 absl::Status SetField(const std::string& key, const std::string& value,
                       Config& config) {
   for (const ConfigField& field : ConfigFields()) {
-    if (field.key != key) continue;
+    if (field.key != key || !field.items.empty()) continue;
     if (field.set(value, config)) return absl::OkStatus();
     return absl::InvalidArgumentError(
         absl::StrCat("'", value, "' is not allowed; allowed: ", field.allowed));
   }
   return absl::NotFoundError(absl::StrCat("no such key: ", key));
 }
+
+namespace {
+
+// A list's items, whose keys stand at `indent`.
+std::string ItemsToYaml(const ConfigField& list, const Config& config,
+                        const std::string& indent) {
+  std::string yaml;
+  for (const Config& item : list.split(config)) {
+    std::string start = indent + "- ";
+    for (const ConfigField& field : list.items) {
+      absl::StrAppend(&yaml, start, field.key.substr(list.key.size() + 1), ": ",
+                      field.print(item), "\n");
+      start = indent + "  ";
+    }
+  }
+  return yaml;
+}
+
+}  // namespace
 
 std::string ToYaml(const Config& config) {
   std::string yaml;
@@ -183,8 +230,13 @@ std::string ToYaml(const Config& config) {
     section = path;
     const std::string indent(2 * path.size(), ' ');
     absl::StrAppend(&yaml, indent, "# ", field.help,
-                    " Allowed: ", field.allowed, ".\n", indent, name, ": ",
-                    field.print(config), "\n");
+                    " Allowed: ", field.allowed, ".\n", indent, name, ":");
+    if (field.items.empty()) {
+      absl::StrAppend(&yaml, " ", field.print(config), "\n");
+    } else {
+      const std::string items = ItemsToYaml(field, config, indent + "  ");
+      absl::StrAppend(&yaml, items.empty() ? " []\n" : "\n", items);
+    }
   }
   return yaml;
 }

@@ -13,6 +13,7 @@
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
 #include "daemon/history/options.h"
+#include "daemon/sinks/options.h"
 
 namespace muster {
 
@@ -55,6 +56,7 @@ struct Config {
   std::string reference_file;
   alert::AlertOptions alerts;
   history::Options history;
+  sinks::SinkOptions sinks;
 
   // How long an ended run is still shown. Longer: time to look at it; shorter:
   // fewer stale runs in lists.
@@ -63,6 +65,9 @@ struct Config {
   // stays visible over the weekend; shorter: crashed runs are tidied up.
   // At the limit of runs a newcomer takes its place after `keep_ended`.
   absl::Duration keep_silent = absl::Hours(24);
+  // How long an ended run keeps its series in /metrics. Longer: a scrape surely
+  // sees the end and the last counts; shorter: fewer series.
+  absl::Duration metrics_keep_ended = absl::Minutes(1);
 };
 
 // Overwrites what `yaml` sets. An unknown or repeated key, a wrong type and a

@@ -7,6 +7,8 @@
 
 #include "daemon/config_detect_fields.h"
 #include "daemon/config_field_types.h"
+#include "daemon/config_metrics_fields.h"
+#include "daemon/config_sink_fields.h"
 
 namespace muster {
 namespace {
@@ -170,6 +172,8 @@ std::vector<ConfigField> ConfigFields() {
   AppendDetectFields(fields);
   AppendAlerts(fields);
   AppendHistory(fields);
+  AppendMetricsFields(fields);
+  AppendSinkFields(fields);
   return fields;
 }
 

@@ -23,6 +23,20 @@ struct ConfigField {
   std::function<bool(const std::string& text, Config& config)> set;
   // The value as a YAML scalar that `set` takes back.
   std::function<std::string(const Config& config)> print;
+  // Whether a value that is not allowed may be shown: not where one would put
+  // a secret by mistake.
+  bool shows_value = true;
+
+  // Of a list alone, which has neither `set` nor `print`: keys of one item,
+  // whose `set` and `print` mean the last one there is.
+  std::vector<ConfigField> items;
+  std::function<void(Config& config)> clear;
+  std::function<void(Config& config)> append;
+  // Looks at the last item when all of it is set; says what is wrong with it,
+  // empty if nothing is.
+  std::function<std::string(Config& config)> check;
+  // For each item a configuration that has it alone.
+  std::function<std::vector<Config>(const Config& config)> split;
 };
 
 // In the order in which they are printed.

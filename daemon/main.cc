@@ -45,7 +45,8 @@ void Reload(int argc, char** argv, Server& server) {
   server.Reconfigure(parsed->config);
   Log(LogLevel::kInfo,
       "configuration reloaded: logging at once, frames, detection and alerts "
-      "for runs that begin from now on; addresses and limits need a restart");
+      "for runs that begin from now on; addresses, limits and sinks need a "
+      "restart");
 }
 
 int Main(int argc, char** argv) {

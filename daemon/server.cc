@@ -7,6 +7,7 @@
 #include <semaphore>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
@@ -21,6 +22,7 @@
 #include "daemon/log.h"
 #include "daemon/page/page.h"
 #include "daemon/runs/registry.h"
+#include "daemon/sinks/sinks.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
 #include "grpc/support/log.h"
@@ -60,6 +62,11 @@ runs::Registry::Options ToRegistryOptions(const Config& config) {
           .keep_silent = config.keep_silent};
 }
 
+void LogSink(bool failing, const std::string& line) {
+  Log(failing ? LogLevel::kWarning : LogLevel::kInfo,
+      absl::StrCat("sink: ", line));
+}
+
 // Null if the configuration asks for none.
 absl::StatusOr<std::unique_ptr<history::Writer>> OpenHistory(
     const Config& config, const Clock& clock) {
@@ -77,8 +84,12 @@ class Server::Impl {
  public:
   Impl(const Config& config, Clock clock,
        std::unique_ptr<history::Writer> history)
-      : history_(std::move(history)),
-        registry_(ToRegistryOptions(config), std::move(clock), LogAlert,
+      : clock_(std::move(clock)),
+        metrics_keep_ended_(config.metrics_keep_ended),
+        history_(std::move(history)),
+        sinks_(config.sinks, config.data_dir, clock_, MakeAlertLookup(),
+               LogSink),
+        registry_(ToRegistryOptions(config), clock_, MakeAlertObserver(),
                   history_.get()),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
@@ -88,6 +99,7 @@ class Server::Impl {
 
   absl::Status Start(const Config& config) {
     ResumeRuns();
+    sinks_.Start();
     absl::Status status = StartGrpc(config.grpc_address);
     if (!status.ok()) return status;
     const HostPort http = SplitHostPort(config.http_address);
@@ -118,6 +130,7 @@ class Server::Impl {
     }
     registry_.Drain();
     if (history_) history_->Stop();
+    sinks_.Stop();
     if (http_) http_->Stop();
   }
 
@@ -144,6 +157,30 @@ class Server::Impl {
       Log(LogLevel::kInfo,
           absl::StrCat("history: goes on with ", resumed, " runs"));
     }
+    for (const auto& run : registry_.Snapshots()) {
+      for (const alert::Alert& alert : run->alerts) {
+        sinks_.Resume(run->run, alert);
+      }
+    }
+  }
+
+  runs::AlertObserver MakeAlertObserver() {
+    return [this](const std::string& run, const alert::Alert& alert) {
+      LogAlert(run, alert);
+      sinks_.Take(run, alert);
+    };
+  }
+
+  sinks::AlertLookup MakeAlertLookup() {
+    return [this](const std::string& run,
+                  uint64_t id) -> std::optional<alert::Alert> {
+      const auto snapshot = registry_.Snapshot(run);
+      if (snapshot == nullptr) return std::nullopt;
+      for (const alert::Alert& alert : snapshot->alerts) {
+        if (alert.id == id) return alert;
+      }
+      return std::nullopt;
+    };
   }
 
   absl::Status StartGrpc(const std::string& address) {
@@ -182,10 +219,15 @@ class Server::Impl {
             [this](std::string_view run) { return registry_.Snapshot(run); },
         .metrics =
             [this] {
-              return exposition::MetricsText({.runs = registry_.Snapshots(),
-                                              .rejected = counters_.Rejected(),
-                                              .history = HistoryStats(),
-                                              .version = DaemonVersion()});
+              return exposition::MetricsText(
+                  {.runs = registry_.Snapshots(),
+                   .now = clock_.monotonic(),
+                   .keep_ended = metrics_keep_ended_,
+                   .rejected = counters_.Rejected(),
+                   .history = HistoryStats(),
+                   .sinks = SinkSamples(),
+                   .process = exposition::ReadProcessStats(),
+                   .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
         .page = page::Embedded(),
@@ -230,6 +272,15 @@ class Server::Impl {
     return history_->stats();
   }
 
+  std::vector<exposition::SinkSample> SinkSamples() const {
+    std::vector<exposition::SinkSample> samples;
+    for (const sinks::CourierStats& each : sinks_.stats()) {
+      samples.push_back({each.sink, each.receiver, each.up, each.held,
+                         each.sent, each.failed, each.dropped});
+    }
+    return samples;
+  }
+
   void TickUntilStopped() {
     while (WaitForTick()) registry_.Tick();
   }
@@ -241,10 +292,13 @@ class Server::Impl {
     return !stopping_;
   }
 
+  const Clock clock_;
+  const absl::Duration metrics_keep_ended_;
   runs::DaemonCounters counters_;
   const std::unique_ptr<history::Writer> history_;
   // Reading must not take the processors from judging.
   std::counting_semaphore<> history_readers_{1};
+  sinks::Sinks sinks_;
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;
   const std::unique_ptr<grpc::Service> query_;

@@ -17,7 +17,13 @@ void Executor::Schedule(std::function<void()> task) {
     if (joining_ && running_ == 0) return;
     tasks_.push_back(std::move(task));
   }
-  changed_.notify_one();
+  // A waiter for idleness may be the one that is woken.
+  changed_.notify_all();
+}
+
+void Executor::WaitUntilIdle() {
+  MutexLock lock(mutex_);
+  while (!tasks_.empty() || running_ > 0) changed_.wait(mutex_);
 }
 
 void Executor::Join() {

@@ -20,6 +20,8 @@ class Executor {
 
   // Ignored after Join().
   void Schedule(std::function<void()> task);
+  // Waits until nothing is scheduled or running. Others may schedule meanwhile.
+  void WaitUntilIdle();
   // Runs what is scheduled (and what that schedules), then ends the threads.
   void Join();
 

@@ -188,6 +188,7 @@ v1::RankValues BuildRankValues(const RankMeasures& measures) {
   values.set_nonfinite_count(measures.nonfinite_count);
   Set(values, &Values::set_step_duration_seconds,
       measures.step_duration_seconds);
+  Set(values, &Values::set_compute_seconds, measures.compute_seconds);
   values.set_replica_differs(measures.replica_differs);
   Set(values, &Values::set_replica_distance, measures.replica_distance);
   Set(values, &Values::set_local_distance, measures.local_distance);

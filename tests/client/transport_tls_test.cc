@@ -3,8 +3,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 
@@ -13,7 +11,7 @@
 #include "tests/client/lite_server.h"
 #include "tests/client/log_lines.h"
 #include "tests/client/transports_under_test.h"
-#include "tests/testing/temporary_folder.h"
+#include "tests/testing/authority.h"
 
 // The distribution's c-ares loses 10 bytes for each host name it resolves.
 extern "C" const char* __lsan_default_suppressions() {
@@ -24,39 +22,6 @@ namespace muster {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Keys and certificates of an authority and what it vouches for.
-class Authority {
- public:
-  // False if there is no openssl command.
-  bool Create() {
-    return Run(
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 1 "
-        "-subj /CN=authority -keyout ca.key -out ca.pem");
-  }
-  // NAME.pem and NAME.key, good for `alternative`, such as DNS:localhost.
-  bool Vouch(const std::string& name, const std::string& alternative) {
-    return Run("openssl req -newkey rsa:2048 -nodes -subj /CN=" + name +
-               " -keyout " + name + ".key -out " + name + ".csr") &&
-           Run("echo subjectAltName=" + alternative + " > " + name + ".ext") &&
-           Run("openssl x509 -req -days 1 -in " + name +
-               ".csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile " +
-               name + ".ext -out " + name + ".pem");
-  }
-  std::string File(const std::string& name) const { return folder_.File(name); }
-  std::string Text(const std::string& name) const {
-    std::ifstream file(File(name));
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  }
-
- private:
-  bool Run(const std::string& command) const {
-    return std::system(("cd " + File("") + " && " + command + " 2>/dev/null")
-                           .c_str()) == 0;
-  }
-
-  const TemporaryFolder folder_;
-};
 
 class TransportTlsTest : public testing::TestWithParam<TransportUnderTest> {
  protected:

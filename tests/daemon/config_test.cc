@@ -222,8 +222,100 @@ TEST_F(ConfigTest, KeysAreUniqueAndExplained) {
   for (const ConfigField& field : ConfigFields()) {
     EXPECT_TRUE(keys.insert(field.key).second) << field.key;
     EXPECT_THAT(ToYaml(Config()), HasSubstr(field.help));
+    if (!field.items.empty()) continue;
     EXPECT_FALSE(field.print(Config()).empty()) << field.key;
   }
+}
+
+TEST_F(ConfigTest, ReadsListsOfReceivers) {
+  Config config;
+  const absl::Status status = ApplyYaml(
+      "sinks:\n"
+      "  external_url: https://muster.example\n"
+      "  dashboard_url: https://grafana.example/d/run?var-run={run}\n"
+      "  alertmanagers:\n"
+      "    - url: http://a:9093/\n"
+      "      bearer_token_file: /run/token\n"
+      "    - {name: second, url: 'https://b', resend_interval: 30s,\n"
+      "       username: me, password_env: PASSWORD, ca_file: ca.pem}\n"
+      "  webhooks:\n"
+      "    - url: http://hook\n"
+      "      secret_file: /run/key\n"
+      "      states: all\n",
+      "musterd.yaml", config);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_EQ(config.sinks.alertmanagers.size(), 2u);
+  const auto& first = config.sinks.alertmanagers[0];
+  EXPECT_EQ(first.name, "a:9093");
+  EXPECT_EQ(first.endpoint.bearer_token.file, "/run/token");
+  EXPECT_EQ(first.resend_interval, absl::Minutes(1));
+  const auto& second = config.sinks.alertmanagers[1];
+  EXPECT_EQ(second.name, "second");
+  EXPECT_EQ(second.endpoint.url, "https://b");
+  EXPECT_EQ(second.endpoint.username, "me");
+  EXPECT_EQ(second.endpoint.password.variable, "PASSWORD");
+  EXPECT_EQ(second.resend_interval, absl::Seconds(30));
+  ASSERT_EQ(config.sinks.webhooks.size(), 1u);
+  EXPECT_EQ(config.sinks.webhooks[0].secret.file, "/run/key");
+  EXPECT_TRUE(config.sinks.webhooks[0].all_states);
+  // Read back, and a list takes the place of another.
+  const std::string yaml = ToYaml(config);
+  const absl::Status again = ApplyYaml(yaml, "printed", config);
+  ASSERT_TRUE(again.ok()) << again << "\n" << yaml;
+  EXPECT_EQ(config.sinks.alertmanagers.size(), 2u);
+  EXPECT_EQ(ToYaml(config), yaml);
+  ASSERT_TRUE(ApplyYaml("sinks: {webhooks: []}", "a", config).ok());
+  EXPECT_TRUE(config.sinks.webhooks.empty());
+}
+
+TEST_F(ConfigTest, ReceiversThatMakeNoSenseAreErrors) {
+  const auto error_of = [](const std::string& item) {
+    return ErrorOf("sinks:\n  webhooks:\n    - " + item + "\n");
+  };
+  EXPECT_EQ(error_of("name: chat"),
+            "musterd.yaml:3: key 'sinks.webhooks': 'url' is missing");
+  EXPECT_THAT(error_of("url: ftp://a"),
+              StartsWith("musterd.yaml:3: key 'sinks.webhooks.url': this value "
+                         "is not allowed; allowed: http:// or https://"));
+  EXPECT_THAT(error_of("{url: 'http://a', secret: geheim}"),
+              StartsWith("musterd.yaml:3: key 'sinks.webhooks.secret': no such "
+                         "key; allowed here: name, url, secret_file"));
+  EXPECT_THAT(error_of("{url: 'http://a', secret_file: a, secret_env: B}"),
+              HasSubstr("secret_file and secret_env exclude each other"));
+  EXPECT_THAT(error_of("{url: 'http://a', username: me}"),
+              HasSubstr("needs password_file or password_env"));
+  EXPECT_THAT(error_of("{url: 'http://a', password_env: B}"),
+              HasSubstr("username needs"));
+  EXPECT_THAT(error_of("{url: 'http://a', username: me, password_env: B, "
+                       "bearer_token_env: C}"),
+              HasSubstr("exclude each other"));
+  EXPECT_THAT(error_of("{url: 'http://a', key_file: b}"),
+              HasSubstr("need each other"));
+  EXPECT_THAT(error_of("url: http://a\n    - url: http://a/b"),
+              HasSubstr("musterd.yaml:4: key 'sinks.webhooks': a second one "
+                        "named 'a'"));
+  EXPECT_THAT(error_of("http://a"), HasSubstr("expected a section with keys"));
+  EXPECT_THAT(ErrorOf("sinks: {webhooks: {url: 'http://a'}}"),
+              HasSubstr("not a list"));
+  EXPECT_THAT(ErrorOf("sinks: {alertmanagers: [{url: 'http://a?x=1'}]}"),
+              HasSubstr("no query"));
+  EXPECT_THAT(ErrorOf("sinks: {alertmanager: []}"),
+              HasSubstr("allowed here: external_url, dashboard_url, "
+                        "alertmanagers, webhooks"));
+}
+
+TEST_F(ConfigTest, SecretsInTheWrongPlaceAreNotShown) {
+  for (const char* yaml :
+       {"sinks: {webhooks: [{url: 'http://me:geheim@host'}]}",
+        "sinks: {alertmanagers: [{url: 'https://geheim@host'}]}",
+        "sinks: {external_url: 'https://me:geheim@host'}",
+        "sinks: {webhooks: [{url: 'http://a', secret_env: 'geheim!'}]}"}) {
+    const std::string error = ErrorOf(yaml);
+    EXPECT_THAT(error, HasSubstr("not allowed")) << yaml;
+    EXPECT_EQ(error.find("geheim"), std::string::npos) << error;
+  }
+  EXPECT_THAT(ErrorOf("sinks: {webhooks: [{url: 'http://me:x@host'}]}"),
+              HasSubstr("no user or password"));
 }
 
 TEST_F(ConfigTest, FilesThatCannotBeReadAreNamed) {

@@ -115,3 +115,20 @@ def script(tmp_path):
     yield start
     for one in started:
         one.kill()
+
+
+@pytest.fixture
+def start_prometheus(tmp_path):
+    """Starts a Prometheus (prometheus_server.py has its arguments) in a folder of its own."""
+    from prometheus_server import Prometheus
+
+    started = []
+
+    def start(*targets, **named):
+        folder = tmp_path / f"prometheus{len(started)}"
+        started.append(Prometheus(folder, *targets, **named))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()

@@ -42,3 +42,60 @@ def test_wrong_usage_and_no_daemon_have_their_exit_codes(musterd):
     absent = simulate(musterd.grpc, "--steps=1")
     assert absent.returncode == 3
     assert "cannot reach musterd" in absent.stderr
+
+
+def into_history(file, *arguments):
+    return subprocess.run(
+        [BUILD / "cli" / "muster", "--json", "simulate", "stored", f"--history={file}", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def replay(file):
+    command = [BUILD / "cli" / "muster", "replay", f"--history={file}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def untimed(lines):
+    """What a run was judged to be, without the time of day at which it ended."""
+    return [json.loads(line)["alert"] for line in lines.splitlines()]
+
+
+def test_a_run_goes_straight_into_a_history_and_is_judged_as_a_daemon_would(tmp_path):
+    arguments = ["--steps=600", "--ranks=8", "--sketch-width=64", "--fault=loss-shift:3:300:4"]
+    first, second = tmp_path / "first.db", tmp_path / "second.db"
+    done = into_history(first, *arguments)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["steps"], summary["reports"]) == (600, 4800)
+    [alert] = summary["alerts"]
+    assert alert.startswith("RankOutlier: Rank 3's loss has been above")
+    assert into_history(second, *arguments).returncode == 0
+    assert replay(first) == replay(first) != ""
+    assert untimed(replay(first)) == untimed(replay(second))
+    frames = subprocess.run(
+        ["sqlite3", first, "SELECT count(*), min(step), max(step) FROM frame"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert frames == "600|0|599\n"
+    # A second run of the same file; the first one is there still.
+    assert into_history(first, *arguments).returncode == 0
+    assert len(untimed(replay(first))) == 2 * len(untimed(replay(second)))
+
+
+def test_a_rank_that_dies_in_a_stored_run_is_missed_in_the_time_of_the_model(tmp_path):
+    done = into_history(tmp_path / "h.db", "--steps=200", "--fault=rank-dies:5:100")
+    assert done.returncode == 0, done.stderr
+    assert any(line.startswith("RankMissing") and "5" in line for line in json.loads(done.stdout)["alerts"])
+
+
+def test_what_does_not_fit_a_stored_run_is_refused(tmp_path):
+    paced = into_history(tmp_path / "h.db", "--steps-per-second=5")
+    assert paced.returncode == 2 and "--steps-per-second" in paced.stderr
+    nowhere = into_history(tmp_path / "no" / "h.db")
+    assert nowhere.returncode == 2 and str(tmp_path / "no" / "h.db") in nowhere.stderr

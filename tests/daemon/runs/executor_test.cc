@@ -31,6 +31,19 @@ TEST(ExecutorTest, JoinRunsWhatTasksSchedule) {
   EXPECT_EQ(runs, 1000);
 }
 
+TEST(ExecutorTest, IdlenessWaitsForWhatTasksSchedule) {
+  int runs = 0;
+  Executor executor(1);
+  std::function<void()> task = [&] {
+    if (++runs % 100 != 0) executor.Schedule(task);
+  };
+  for (int round = 1; round <= 3; ++round) {
+    executor.Schedule(task);
+    executor.WaitUntilIdle();
+    EXPECT_EQ(runs, 100 * round);
+  }
+}
+
 TEST(ExecutorTest, IgnoresTasksAfterJoin) {
   std::atomic<int> runs{0};
   Executor executor(2);

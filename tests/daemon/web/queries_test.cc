@@ -104,6 +104,7 @@ TEST(QueriesTest, StepsCarryEachNumber) {
   EXPECT_EQ(step.ranks(2).gradient_cosine(), 0.75);
   EXPECT_FALSE(step.ranks(2).has_divergence());
   EXPECT_EQ(step.ranks(2).step_duration_seconds(), 0.25);
+  EXPECT_EQ(step.ranks(2).compute_seconds(), 0.125);
   EXPECT_EQ(step.replica_values(), 2u);
   EXPECT_EQ(step.replica_spread(), 0.0625);
   ASSERT_EQ(step.replica_groups_size(), 1);

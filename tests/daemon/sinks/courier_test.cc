@@ -1,0 +1,185 @@
+#include "daemon/sinks/courier.h"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/sinks/sinks.h"
+#include "daemon/sinks/webhook.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/daemon/sinks/an_alert.h"
+#include "tests/testing/fake_clock.h"
+#include "tests/testing/http_receiver.h"
+
+namespace muster::sinks {
+namespace {
+
+using alert::State;
+using muster::testing::FakeClock;
+using muster::testing::HttpReceiver;
+using muster::testing::PostAnswer;
+using muster::testing::ReceivedPost;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(BackoffTest, DoublesUpToAMinuteAndIsScattered) {
+  for (const auto& [failures, seconds] : std::vector<std::pair<int, int>>{
+           {1, 1}, {2, 2}, {3, 4}, {6, 32}, {7, 60}, {8, 60}, {1000000, 60}}) {
+    EXPECT_EQ(Backoff(failures, 0), absl::Seconds(seconds)) << failures;
+    EXPECT_EQ(Backoff(failures, 1), absl::Seconds(seconds) / 2) << failures;
+    EXPECT_EQ(Backoff(failures, 0.5), absl::Seconds(seconds) * 0.75);
+  }
+}
+
+// A courier of a webhook, turned by hand.
+class CourierTest : public ::testing::Test {
+ protected:
+  CourierWorld World() {
+    return {.post = [this](std::string_view body,
+                           const HttpHeaders&) -> absl::StatusOr<HttpResponse> {
+              bodies_.emplace_back(body);
+              if (answers_.empty()) return HttpResponse{.status = 200};
+              auto answer = std::move(answers_.front());
+              answers_.pop_front();
+              return answer;
+            },
+            .cancel = [] {},
+            .clock = clock_.clock(),
+            .random = [] { return 0.0; },
+            .tell =
+                [this](bool failing, const std::string& line) {
+                  told_.push_back((failing ? "failing: " : "") + line);
+                }};
+  }
+  void Change(uint64_t id) {
+    courier_.Take("gpt", AnAlert(id, State::kFiring, absl::UnixEpoch()));
+  }
+
+  FakeClock clock_;
+  SinkOptions options_;
+  WebhookOptions webhook_;
+  std::deque<absl::StatusOr<HttpResponse>> answers_;
+  std::vector<std::string> bodies_;
+  std::vector<std::string> told_;
+  Courier courier_{"webhook", "chat",
+                   std::make_unique<WebhookOutbox>(options_, webhook_),
+                   World()};
+};
+
+TEST_F(CourierTest, DeliversAtOnceAndThenWaitsForNews) {
+  EXPECT_EQ(courier_.Turn(), absl::InfiniteDuration());
+  Change(1);
+  Change(2);
+  EXPECT_EQ(courier_.Turn(), absl::ZeroDuration());
+  EXPECT_EQ(courier_.Turn(), absl::InfiniteDuration());
+  EXPECT_EQ(bodies_.size(), 2u);
+  EXPECT_EQ(courier_.stats().sent, 2u);
+  EXPECT_EQ(courier_.stats().failed, 0u);
+  EXPECT_TRUE(told_.empty());
+}
+
+TEST_F(CourierTest, WaitsLongerAfterEachFailureAndTellsItOnce) {
+  answers_ = {absl::UnavailableError("connection refused"),
+              HttpResponse{.status = 503, .first_line = "starting"},
+              HttpResponse{.status = 401}, HttpResponse{.status = 204}};
+  Change(1);
+  for (const int seconds : {1, 2, 4}) {
+    EXPECT_EQ(courier_.Turn(), absl::Seconds(seconds));
+    EXPECT_FALSE(courier_.stats().up);
+    // News does not shorten it.
+    Change(2);
+    clock_.Advance(absl::Seconds(seconds) - absl::Milliseconds(1));
+    EXPECT_EQ(courier_.Turn(), absl::Milliseconds(1));
+    clock_.Advance(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(bodies_.size(), 3u);
+  EXPECT_EQ(courier_.Turn(), absl::ZeroDuration());
+  EXPECT_EQ(bodies_[3], bodies_[0]);
+  const CourierStats stats = courier_.stats();
+  EXPECT_TRUE(stats.up);
+  EXPECT_EQ(stats.sent, 1u);
+  EXPECT_EQ(stats.failed, 3u);
+  EXPECT_EQ(stats.held, 3u);
+  EXPECT_THAT(told_,
+              ElementsAre("failing: webhook 'chat': cannot deliver, will try "
+                          "again: connection refused",
+                          "webhook 'chat': delivers again, after 3 failures"));
+}
+
+TEST_F(CourierTest, SaysWhatTheReceiverAnswered) {
+  answers_ = {HttpResponse{.status = 403, .first_line = "wrong key"}};
+  Change(1);
+  courier_.Turn();
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_THAT(told_[0], HasSubstr("HTTP 403: wrong key"));
+}
+
+TEST_F(CourierTest, SecretThatCannotBeReadIsAFailure) {
+  webhook_.secret.variable = "MUSTER_TEST_NOT_SET";
+  Change(1);
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(1));
+  EXPECT_TRUE(bodies_.empty());
+  EXPECT_EQ(courier_.stats().failed, 1u);
+  EXPECT_THAT(told_[0], HasSubstr("MUSTER_TEST_NOT_SET is not set"));
+}
+
+// Everything together, over HTTP.
+class SinksTest : public ::testing::Test {
+ protected:
+  static SinkOptions To(const std::vector<std::string>& urls) {
+    SinkOptions options;
+    for (const std::string& url : urls) {
+      options.webhooks.push_back({.endpoint = {.url = url}});
+      options.alertmanagers.push_back({.endpoint = {.url = url + "/am/"}});
+    }
+    return options;
+  }
+  static std::unique_ptr<Sinks> Make(SinkOptions options) {
+    return std::make_unique<Sinks>(
+        std::move(options), "", Clock::System(),
+        [](const std::string&, uint64_t) { return std::nullopt; },
+        [](bool, const std::string&) {});
+  }
+};
+
+TEST_F(SinksTest, OneReceiverThatHangsDelaysNobodyElse) {
+  HttpReceiver hanging(
+      [](size_t, const ReceivedPost&) { return PostAnswer{.hangs = true}; });
+  HttpReceiver good;
+  const auto sinks = Make(To({hanging.url(), good.url()}));
+  sinks->Start();
+  sinks->Take("gpt", AnAlert(1, State::kFiring, absl::UnixEpoch()));
+  EXPECT_TRUE(good.WaitForPosts(2));
+  EXPECT_TRUE(hanging.WaitForPosts(2));
+  std::set<std::string> paths;
+  for (const ReceivedPost& post : good.posts()) paths.insert(post.path);
+  EXPECT_EQ(paths, (std::set<std::string>{"/", "/am/api/v2/alerts"}));
+  sinks->Stop(absl::Milliseconds(100));
+  for (const CourierStats& each : sinks->stats()) {
+    const bool hangs = good.url() != "http://" + each.receiver;
+    EXPECT_EQ(each.sent, hangs ? 0u : 1u) << each.sink << " " << each.receiver;
+  }
+}
+
+TEST_F(SinksTest, WhatWaitsIsTriedOnceMoreAtTheEnd) {
+  HttpReceiver receiver([](size_t n, const ReceivedPost&) {
+    return PostAnswer{.status = n == 0 ? 503 : 200};
+  });
+  SinkOptions options = To({receiver.url()});
+  options.alertmanagers.clear();
+  const auto sinks = Make(std::move(options));
+  sinks->Start();
+  sinks->Take("gpt", AnAlert(1, State::kFiring, absl::UnixEpoch()));
+  sinks->Take("gpt", AnAlert(2, State::kFiring, absl::UnixEpoch()));
+  EXPECT_TRUE(receiver.WaitForPosts(1));
+  sinks->Stop();
+  EXPECT_EQ(receiver.posts().size(), 3u);
+  EXPECT_EQ(sinks->stats()[0].held, 0u);
+}
+
+}  // namespace
+}  // namespace muster::sinks
