@@ -1,0 +1,173 @@
+// The ranks, by default the most deviant first.
+import {METRIC_NAMES, type Board} from './board.ts';
+import type {Palette} from './colour.ts';
+import type {Deviation} from './deviation.ts';
+import {h, memo, say} from './dom.ts';
+import {integer, number, plural, signed} from './format.ts';
+import type {Metric, Rank} from './types.ts';
+
+type Key = 'rank' | 'lasting' | 'peak' | 'loss' | 'gradientNorm' | 'gradientCosine' | 'lagSteps' | 'state' | 'host';
+
+interface Heading {
+  key: Key;
+  title: string;
+  help: string;
+  number: boolean;
+  /** What sorts first on the first click. */
+  order: 1 | -1;
+}
+
+const HEADINGS: readonly Heading[] = [
+  {key: 'rank', title: 'Rank', help: '', number: false, order: 1},
+  {key: 'lasting', title: 'Deviation', help: 'Mean of the newest quarter of the steps shown, in robust deviations from the median of the ranks', number: true, order: -1},
+  {key: 'peak', title: 'Peak', help: 'The largest deviation of the steps shown', number: true, order: -1},
+  {key: 'loss', title: 'Loss', help: 'In its newest step', number: true, order: -1},
+  {key: 'gradientNorm', title: 'Norm', help: 'Norm of its gradient in its newest step', number: true, order: -1},
+  {key: 'gradientCosine', title: 'Cosine', help: 'Of its gradient to the mean of the others', number: true, order: 1},
+  {key: 'lagSteps', title: 'Lag', help: 'Steps behind the newest', number: true, order: -1},
+  {key: 'state', title: 'State', help: '', number: false, order: 1},
+  {key: 'host', title: 'Host', help: '', number: false, order: 1},
+];
+
+const FIRST_ROWS = 64;
+
+const stateOf = (rank: Rank): string => (rank.departed ? 'left' : rank.connected ? 'connected' : '✕ lost');
+
+interface Row {
+  element: HTMLTableRowElement;
+  cells: HTMLElement[];
+  button: HTMLButtonElement;
+  bar: HTMLElement;
+}
+
+/** Owned by RunPage. */
+export class RanksPanel {
+  readonly element: HTMLElement;
+  private readonly body = h('tbody');
+  private readonly headings: HTMLTableCellElement[];
+  private readonly where = h('span', {class: 'where'});
+  private readonly more: HTMLButtonElement;
+  private readonly rows = new Map<number, Row>();
+  private readonly inOrder = memo();
+  private sortedBy: Heading = HEADINGS[1]!;
+  private order = -1;
+  private all = false;
+  private data: {ranks: readonly Rank[]; deviations: Map<number, Deviation>; chosen: readonly number[]; palette: Palette} | null = null;
+
+  constructor(private readonly board: Board) {
+    this.headings = HEADINGS.map((heading) =>
+      h('th', {scope: 'col', class: heading.number ? 'number' : null}, h('button', {type: 'button', title: heading.help || null, onclick: () => this.sort(heading)}, heading.title, h('span', {class: 'arrow', 'aria-hidden': 'true'}))),
+    );
+    this.more = h('button', {type: 'button', class: 'quiet', hidden: true, onclick: () => ((this.all = true), this.paint())});
+    this.element = h(
+      'section',
+      {class: 'card ranks', 'aria-labelledby': 'ranks-title'},
+      h('header', {}, h('h2', {id: 'ranks-title'}, 'Ranks'), this.where),
+      h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of ranks'}, h('table', {}, h('thead', {}, h('tr', {}, ...this.headings)), this.body)),
+      this.more,
+    );
+    this.mark();
+  }
+
+  show(ranks: readonly Rank[], deviations: Map<number, Deviation>, metric: Metric, chosen: readonly number[], palette: Palette): void {
+    this.data = {ranks, deviations, chosen, palette};
+    say(this.where, `deviation of the ${METRIC_NAMES[metric].toLowerCase()}`);
+    this.paint();
+  }
+
+  private sort(heading: Heading): void {
+    this.order = heading === this.sortedBy ? -this.order : heading.order;
+    this.sortedBy = heading;
+    this.mark();
+    this.paint();
+  }
+
+  private mark(): void {
+    HEADINGS.forEach((heading, i) => {
+      const cell = this.headings[i]!;
+      const sorted = heading === this.sortedBy;
+      if (sorted) cell.setAttribute('aria-sort', this.order > 0 ? 'ascending' : 'descending');
+      else cell.removeAttribute('aria-sort');
+      say(cell.querySelector('.arrow')!, sorted ? (this.order > 0 ? ' ↑' : ' ↓') : '');
+    });
+  }
+
+  private valueOf(rank: Rank): number | string | null {
+    const deviation = this.data!.deviations.get(rank.rank);
+    switch (this.sortedBy.key) {
+      case 'lasting':
+        return deviation?.lasting == null ? null : Math.abs(deviation.lasting);
+      case 'peak':
+        return deviation?.peak == null ? null : Math.abs(deviation.peak);
+      case 'state':
+        return stateOf(rank);
+      default:
+        return rank[this.sortedBy.key];
+    }
+  }
+
+  private paint(): void {
+    if (!this.data) return;
+    const values = new Map(this.data.ranks.map((rank) => [rank.rank, this.valueOf(rank)]));
+    const sorted = [...this.data.ranks].sort((a, b) => {
+      const [x, y] = [values.get(a.rank) ?? null, values.get(b.rank) ?? null];
+      if (x === null || y === null) return Number(x === null) - Number(y === null) || a.rank - b.rank;
+      const way = typeof x === 'string' || typeof y === 'string' ? String(x).localeCompare(String(y), undefined, {numeric: true}) : x - y;
+      return way * this.order || a.rank - b.rank;
+    });
+    const shown = this.all ? sorted : sorted.slice(0, FIRST_ROWS);
+    this.more.hidden = shown.length === sorted.length;
+    say(this.more, `Show all ${integer(sorted.length)} ranks`);
+    for (const rank of shown) this.refresh(rank);
+    this.inOrder(
+      shown.map((rank) => rank.rank),
+      () => {
+        // Moving what has the focus would take the focus away.
+        const focused = document.activeElement;
+        this.body.replaceChildren(...shown.map((rank) => this.rows.get(rank.rank)!.element));
+        if (focused instanceof HTMLElement && this.body.contains(focused)) focused.focus({preventScroll: true});
+      },
+    );
+  }
+
+  private rowOf(rank: number): Row {
+    const known = this.rows.get(rank);
+    if (known) return known;
+    const button = h('button', {type: 'button', class: 'pick', title: 'Draw this rank in the charts', onclick: () => this.board.toggleRank(rank)}, String(rank));
+    const bar = h('i', {class: 'bar', 'aria-hidden': 'true'});
+    const cells = HEADINGS.slice(1).map((heading) => h('td', {class: heading.number ? 'number' : null}));
+    const text = h('span');
+    cells[0]!.append(h('span', {class: 'track', 'aria-hidden': 'true'}, bar), text);
+    const row = {element: h('tr', {}, h('th', {scope: 'row'}, button), ...cells), cells: [text, ...cells.slice(1)], button, bar};
+    this.rows.set(rank, row);
+    return row;
+  }
+
+  private refresh(rank: Rank): void {
+    const {deviations, chosen, palette} = this.data!;
+    const row = this.rowOf(rank.rank);
+    const deviation = deviations.get(rank.rank);
+    const lasting = deviation?.lasting ?? null;
+    [
+      signed(lasting),
+      signed(deviation?.peak),
+      number(rank.loss),
+      number(rank.gradientNorm),
+      number(rank.gradientCosine, 3),
+      rank.departed || rank.lastStep === null ? '–' : integer(rank.lagSteps),
+      stateOf(rank),
+      rank.host || '–',
+    ].forEach((text, i) => say(row.cells[i]!, text));
+    row.cells[1]!.title = deviation?.peak == null ? '' : `at step ${integer(deviation.peakStep)}`;
+    row.cells[2]!.title = rank.nonfiniteCount > 0 ? `${plural(rank.nonfiniteCount, 'gradient element')} not finite` : '';
+    // To the left of the middle is below the others, to the right above.
+    const length = Math.min(1, Math.abs(lasting ?? 0) / 8) * 50;
+    row.bar.style.left = `${(lasting ?? 0) < 0 ? 50 - length : 50}%`;
+    row.bar.style.width = `${length}%`;
+    row.bar.className = (lasting ?? 0) < 0 ? 'bar below' : 'bar above';
+    const order = chosen.indexOf(rank.rank);
+    row.button.setAttribute('aria-pressed', String(order >= 0));
+    row.button.style.borderColor = order >= 0 ? palette.ranks[order % palette.ranks.length]! : '';
+    row.element.classList.toggle('chosen', order >= 0);
+  }
+}
