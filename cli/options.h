@@ -21,7 +21,16 @@ enum class Verb {
   kReplay,
   kCompare,
   kReferenceSave,
-  kSimulate
+  kSimulate,
+  kTop
+};
+
+// What `muster top` was asked.
+struct TopFlags {
+  double interval_seconds = 1;  // 0.1 … 3600
+  std::string sort = "deviation";
+  bool once = false;
+  uint32_t width = 0;  // columns of --once; 0: those of the terminal, else 120
 };
 
 struct Options {
@@ -55,6 +64,7 @@ struct Options {
   std::string reference_history;
   std::string output_file;       // reference save
   SimulationOptions simulation;  // simulate
+  TopFlags top;
 };
 
 using EnvironmentLookup = std::function<const char*(const char* name)>;

@@ -26,6 +26,7 @@ class QueryClient {
       const v1::ListStepsRequest& request);
   absl::StatusOr<v1::ListAlertsResponse> ListAlerts(
       const v1::ListAlertsRequest& request);
+  absl::StatusOr<v1::Heatmap> GetHeatmap(const v1::GetHeatmapRequest& request);
 
  private:
   struct Channel;
