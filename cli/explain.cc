@@ -34,6 +34,7 @@ std::optional<double> ValueOf(const std::string& subject,
                                       : std::nullopt;
   }
   if (subject == "step_time") {
+    if (rank.has_compute_seconds()) return rank.compute_seconds();
     return rank.has_step_duration_seconds()
                ? std::optional(rank.step_duration_seconds())
                : std::nullopt;
@@ -44,7 +45,7 @@ std::optional<double> ValueOf(const std::string& subject,
 const char* TitleOf(const std::string& subject) {
   if (subject == "loss") return "Loss";
   if (subject == "direction") return "Cosine of the gradient to the others'";
-  if (subject == "step_time") return "Seconds since the step before";
+  if (subject == "step_time") return "Step time, seconds";
   return "Gradient norm";
 }
 

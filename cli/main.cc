@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "cli/compare.h"
 #include "cli/explain.h"
+#include "cli/export.h"
 #include "cli/format.h"
 #include "cli/options.h"
 #include "cli/query_client.h"
@@ -162,6 +163,22 @@ int Alerts(const Options& options, QueryClient& client) {
                             : FormatAlerts(*alerts, TerminalStyle()));
 }
 
+int Export(Options options, QueryClient& client) {
+  const auto runs = client.ListRuns();
+  if (!runs.ok()) return Fail(runs.status());
+  const auto run = ChooseRun(*runs, options.run);
+  if (!run.ok()) return Fail(run.status());
+  options.run = run->run();
+  const absl::Status status = ExportRun(options, client);
+  // Whoever closed the pipe has had enough.
+  if (absl::IsCancelled(status)) return kNotHealthy;
+  if (absl::IsAborted(status)) {
+    Fail(status);
+    return kNotHealthy;
+  }
+  return status.ok() ? kFine : Fail(status);
+}
+
 int ReplayRuns(const Options& options) {
   int printed = kFine;
   const absl::Status status = Replay(options, [&](const std::string& line) {
@@ -240,6 +257,8 @@ int Main(int argc, char** argv) {
       return Steps(*options, client);
     case Verb::kAlerts:
       return Alerts(*options, client);
+    case Verb::kExport:
+      return Export(*options, client);
     case Verb::kReplay:
     case Verb::kCompare:
     case Verb::kReferenceSave:

@@ -1,9 +1,12 @@
 #include "cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "cli/simulation_options.h"
+#include "daemon/base/command_pages.h"
 
 namespace muster::cli {
 namespace {
@@ -19,6 +22,31 @@ constexpr char kFooter[] =
     "differ\n"
     "(compare); 2 wrong usage; 3 the daemon cannot be reached.\n"
     "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
+
+void AddExport(CLI::App& command, Options& options) {
+  const std::map<std::string, ExportFormat> formats = {
+      {"csv", ExportFormat::kCsv}, {"jsonl", ExportFormat::kJsonLines}};
+  const std::map<std::string, ExportWhat> whats = {
+      {"frames", ExportWhat::kFrames},
+      {"ranks", ExportWhat::kRanks},
+      {"alerts", ExportWhat::kAlerts}};
+  command.add_option("--format", options.export_format, "csv or jsonl")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->type_name("FORMAT")
+      ->default_str("csv");
+  command.add_option("--what", options.export_what, "frames, ranks or alerts")
+      ->transform(CLI::CheckedTransformer(whats).description(""))
+      ->type_name("WHAT")
+      ->default_str("frames");
+  command.add_option("--from", options.from, "first step")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("STEP");
+  command.add_option("--to", options.to, "last step")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("STEP");
+  command.add_option("-o,--output", options.output_file, "file, not stdout")
+      ->type_name("FILE");
+}
 
 void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   const auto add = [&](const char* name, const char* help, Verb verb) {
@@ -54,6 +82,11 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
                    "tell one alert in full, and what to look at first")
       ->check(CLI::NonNegativeNumber)
       ->type_name("ID");
+  AddExport(*add("export",
+                 "all steps of a run, its ranks' values or its alerts, as CSV "
+                 "or JSON",
+                 Verb::kExport),
+            options);
   CLI::App* replay = app.add_subcommand(
       "replay",
       "judges the runs of a history again and prints each change of an alert");
@@ -140,6 +173,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
       ->type_name("HOST:PORT");
   app.add_flag("--json", options.json, "print JSON instead of tables");
   app.add_flag("--version", version, "print the version and exit");
+  std::string pages;  // hidden: for the build
+  app.add_option("--pages", pages)->group("");
   app.footer(kFooter);
   // Lets --json and --address stand behind the verb too.
   app.fallthrough();
@@ -155,6 +190,12 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
     return absl::InvalidArgumentError(
         absl::StrCat(error.what(), " (see muster --help)"));
   }
+  if (!pages.empty()) {
+    auto page = CommandPage(app, pages, MUSTER_VERSION);
+    if (!page.ok()) return page.status();
+    options.output = *std::move(page);
+    return options;
+  }
   if (version) {
     options.output = absl::StrCat("muster ", MUSTER_VERSION, "\n");
     return options;
@@ -163,8 +204,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   if (verbs != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
-                     ": status, runs, ranks, steps, alerts, replay, compare, "
-                     "reference, simulate or top"
+                     ": status, runs, ranks, steps, alerts, export, replay, "
+                     "compare, reference, simulate or top"
                      " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {

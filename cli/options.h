@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "cli/export_format.h"
 #include "cli/simulation.h"
 
 namespace muster::cli {
@@ -22,6 +23,7 @@ enum class Verb {
   kCompare,
   kReferenceSave,
   kSimulate,
+  kExport,
   kTop
 };
 
@@ -62,7 +64,10 @@ struct Options {
   // compare: run id, and its file where that is not `history`.
   std::string reference;
   std::string reference_history;
-  std::string output_file;       // reference save
+  std::string output_file;  // reference save, export; empty: stdout
+  // export
+  ExportFormat export_format = ExportFormat::kCsv;
+  ExportWhat export_what = ExportWhat::kFrames;
   SimulationOptions simulation;  // simulate
   TopFlags top;
 };

@@ -70,6 +70,11 @@ absl::StatusOr<v1::ListStepsResponse> QueryClient::ListSteps(
   return channel_->Ask(&v1::Query::Stub::ListSteps, request);
 }
 
+absl::StatusOr<v1::ExportStepsResponse> QueryClient::ExportSteps(
+    const v1::ExportStepsRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::ExportSteps, request);
+}
+
 absl::StatusOr<v1::ListAlertsResponse> QueryClient::ListAlerts(
     const v1::ListAlertsRequest& request) {
   return channel_->Ask(&v1::Query::Stub::ListAlerts, request);

@@ -24,6 +24,8 @@ class QueryClient {
       const v1::ListRanksRequest& request);
   absl::StatusOr<v1::ListStepsResponse> ListSteps(
       const v1::ListStepsRequest& request);
+  absl::StatusOr<v1::ExportStepsResponse> ExportSteps(
+      const v1::ExportStepsRequest& request);
   absl::StatusOr<v1::ListAlertsResponse> ListAlerts(
       const v1::ListAlertsRequest& request);
   absl::StatusOr<v1::Heatmap> GetHeatmap(const v1::GetHeatmapRequest& request);

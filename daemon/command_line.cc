@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/base/command_pages.h"
 #include "daemon/reference_file.h"
 
 namespace muster {
@@ -58,6 +59,8 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
   app.add_flag("--print-config", print,
                "print the configuration in force as YAML and exit");
   app.add_flag("--version", version, "print the version and exit");
+  std::string pages;  // hidden: for the build
+  app.add_option("--pages", pages)->group("");
 
   ParsedCommandLine parsed;
   try {
@@ -68,6 +71,12 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
   } catch (const CLI::ParseError& error) {
     return absl::InvalidArgumentError(
         absl::StrCat(error.what(), " (see musterd --help)"));
+  }
+  if (!pages.empty()) {
+    auto page = CommandPage(app, pages, MUSTER_VERSION);
+    if (!page.ok()) return page.status();
+    parsed.output = *std::move(page);
+    return parsed;
   }
   if (version) {
     parsed.output = absl::StrCat("musterd ", DaemonVersion(), "\n");

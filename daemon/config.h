@@ -63,6 +63,9 @@ struct Config {
   // stays visible over the weekend; shorter: crashed runs are tidied up.
   // At the limit of runs a newcomer takes its place after `keep_ended`.
   absl::Duration keep_silent = absl::Hours(24);
+  // How long an ended run keeps its series in /metrics. Longer: a scrape surely
+  // sees the end and the last counts; shorter: fewer series.
+  absl::Duration metrics_keep_ended = absl::Minutes(1);
 };
 
 // Overwrites what `yaml` sets. An unknown or repeated key, a wrong type and a

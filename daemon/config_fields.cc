@@ -7,6 +7,7 @@
 
 #include "daemon/config_detect_fields.h"
 #include "daemon/config_field_types.h"
+#include "daemon/config_metrics_fields.h"
 
 namespace muster {
 namespace {
@@ -170,6 +171,7 @@ std::vector<ConfigField> ConfigFields() {
   AppendDetectFields(fields);
   AppendAlerts(fields);
   AppendHistory(fields);
+  AppendMetricsFields(fields);
   return fields;
 }
 

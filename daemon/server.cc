@@ -2,19 +2,24 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <optional>
+#include <semaphore>
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/mutex.h"
 #include "daemon/command_line.h"
 #include "daemon/export/families.h"
+#include "daemon/history/frame_reader.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
+#include "daemon/page/page.h"
 #include "daemon/runs/registry.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
@@ -28,6 +33,9 @@ namespace {
 constexpr std::chrono::milliseconds kTickInterval{200};
 // How long streams may take to end by themselves.
 constexpr std::chrono::milliseconds kStreamGrace{500};
+
+// How long a question to the history waits for those before it.
+constexpr std::chrono::seconds kHistoryPatience{5};
 
 // What gRPC has to say is for developers: its errors reach people as ours.
 void LogForGrpc(gpr_log_func_args* args) {
@@ -69,9 +77,10 @@ class Server::Impl {
  public:
   Impl(const Config& config, Clock clock,
        std::unique_ptr<history::Writer> history)
-      : history_(std::move(history)),
-        registry_(ToRegistryOptions(config), std::move(clock), LogAlert,
-                  history_.get()),
+      : clock_(std::move(clock)),
+        metrics_keep_ended_(config.metrics_keep_ended),
+        history_(std::move(history)),
+        registry_(ToRegistryOptions(config), clock_, LogAlert, history_.get()),
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
@@ -168,19 +177,56 @@ class Server::Impl {
   }
 
   web::Source MakeSource() {
-    return {
+    web::Source source = {
         .snapshots = [this] { return registry_.Snapshots(); },
         .snapshot =
             [this](std::string_view run) { return registry_.Snapshot(run); },
         .metrics =
             [this] {
-              return exposition::MetricsText({.runs = registry_.Snapshots(),
-                                              .rejected = counters_.Rejected(),
-                                              .history = HistoryStats(),
-                                              .version = DaemonVersion()});
+              return exposition::MetricsText(
+                  {.runs = registry_.Snapshots(),
+                   .now = clock_.monotonic(),
+                   .keep_ended = metrics_keep_ended_,
+                   .rejected = counters_.Rejected(),
+                   .history = HistoryStats(),
+                   .process = exposition::ReadProcessStats(),
+                   .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
+        .page = page::Embedded(),
         .version = DaemonVersion(),
+    };
+    AddHistory(source);
+    return source;
+  }
+
+  // Opens the file for each question: cheap, and right after a corrupt file
+  // has made place for a new one.
+  template <typename File, typename Ask>
+  auto AskHistory(const Ask& ask) -> decltype(ask(std::declval<File&>())) {
+    if (!history_readers_.try_acquire_for(kHistoryPatience)) {
+      return absl::UnavailableError("too many questions to the history");
+    }
+    const absl::Cleanup release = [this] { history_readers_.release(); };
+    const auto file = File::Open(history_->path());
+    if (!file.ok()) return file.status();
+    return ask(**file);
+  }
+
+  void AddHistory(web::Source& source) {
+    if (!history_) return;
+    source.stored_frames = [this](const history::FrameQuery& query) {
+      return AskHistory<history::FrameReader>(
+          [&](const history::FrameReader& file) {
+            return file.Current(query);
+          });
+    };
+    source.stored_entries = [this](int64_t run, uint64_t position,
+                                   const auto& take) {
+      return AskHistory<history::Reader>([&](const history::Reader& file) {
+        return file.ReadEntries(run, position, history::Reader::kEnd,
+                                history::What::kFrames, take);
+      });
     };
   }
 
@@ -200,8 +246,12 @@ class Server::Impl {
     return !stopping_;
   }
 
+  const Clock clock_;
+  const absl::Duration metrics_keep_ended_;
   runs::DaemonCounters counters_;
   const std::unique_ptr<history::Writer> history_;
+  // Reading must not take the processors from judging.
+  std::counting_semaphore<> history_readers_{1};
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;
   const std::unique_ptr<grpc::Service> query_;

@@ -76,8 +76,9 @@ class LiveClient : public Client {
                DataType type) override {
     if (Inert() || data == nullptr) return;
     try {
+      const auto now = std::chrono::steady_clock::now();
       MutexLock lock(parts_->step_mutex);
-      parts_->recorder.Observe(offset, data, count, type);
+      parts_->recorder.Observe(offset, data, count, type, now);
     } catch (...) {
       // Out of memory: the report is the poorer for it, training is not.
     }
@@ -122,7 +123,7 @@ class LiveClient : public Client {
       {
         MutexLock lock(parts_->step_mutex);
         if (end.step > kMaxStep) {
-          parts_->recorder.Discard();
+          parts_->recorder.GiveUpStep();
           return;
         }
         std::unique_ptr<Report> report = parts_->ring.Borrow();
@@ -141,7 +142,7 @@ class LiveClient : public Client {
   void DiscardStep() override {
     if (Inert()) return;
     MutexLock lock(parts_->step_mutex);
-    parts_->recorder.Discard();
+    parts_->recorder.GiveUpStep();
   }
 
   bool SetFacts(const Facts& facts, std::string* error) override {

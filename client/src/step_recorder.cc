@@ -61,8 +61,10 @@ std::string ValidateStepEnd(const StepEnd& end) {
 }
 
 void StepRecorder::Observe(uint64_t offset, const void* data, size_t count,
-                           DataType type) {
+                           DataType type,
+                           std::chrono::steady_clock::time_point now) {
   if (count > std::numeric_limits<uint64_t>::max() - offset) return;
+  last_observation_ = now;
   coverage_.Add(offset, offset + count);
   if (count > 0 && IsAllZero(data, count, type)) ++zero_calls_;
   sketch_.Add(offset, data, count, type);
@@ -187,10 +189,30 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
     set(std::chrono::duration<double>(now - *last_end_).count(),
         &report.has_step_duration_seconds, &report.step_duration_seconds);
   }
-  last_end_ = now;
+  set(ComputeSeconds(end), &report.has_compute_seconds,
+      &report.compute_seconds);
+  last_end_ = compute_start_ = now;
   to->bytes.clear();
   AppendMessage(muster_v1_StepReport_fields, &report, &to->bytes);
   Discard();
+}
+
+std::optional<double> StepRecorder::ComputeSeconds(const StepEnd& end) const {
+  // Of a device only the queueing was seen; before a second backward pass and
+  // before a late observation ranks have waited for each other.
+  if (!compute_start_ || !last_observation_ || on_device_ ||
+      coverage_.overlapped() || end.observed_late) {
+    return std::nullopt;
+  }
+  const std::chrono::duration<double> taken =
+      *last_observation_ - *compute_start_;
+  // Another thread may have looked at the clock just before the step's end.
+  return std::max(taken.count(), 0.0);
+}
+
+void StepRecorder::GiveUpStep() {
+  Discard();
+  compute_start_.reset();
 }
 
 void StepRecorder::Discard() {
@@ -199,6 +221,7 @@ void StepRecorder::Discard() {
   sketch_.Reset();
   coverage_.Reset();
   zero_calls_ = 0;
+  last_observation_.reset();
   parameters_.Reset();
 }
 

@@ -34,8 +34,9 @@ class StepRecorder {
                ClientStatus* status)
       : device_(device), status_(status), sketch_(spec), parameters_(spec) {}
 
-  // As Client::Observe. Ignored if offset + count is beyond 2⁶⁴ − 1.
-  void Observe(uint64_t offset, const void* data, size_t count, DataType type);
+  // As Client::Observe, at `now`. Ignored if offset + count is beyond 2⁶⁴ − 1.
+  void Observe(uint64_t offset, const void* data, size_t count, DataType type,
+               std::chrono::steady_clock::time_point now);
   // As Client::ObserveParameters and Client::ObserveChange; likewise.
   void ObserveParameters(uint32_t group, uint64_t offset, const void* data,
                          size_t count, DataType type);
@@ -49,15 +50,19 @@ class StepRecorder {
   // Ends the step and encodes its report into `*report`, all but what a device
   // still computes, of which report->open then tells. Fields of `end` that are
   // out of range are left out, and with a gradient scale the norm and the
-  // sketch. `wall_time` is for display, `now` for the step's duration.
+  // sketch. `wall_time` is for display, `now` for the step's times.
   void EndStep(const StepEnd& end, uint64_t sequence,
                std::chrono::system_clock::time_point wall_time,
                std::chrono::steady_clock::time_point now, Report* report);
 
-  // Forgets what was observed since the last step.
-  void Discard();
+  // Forgets what was observed since the last step. The next report tells no
+  // time of the rank's own: ranks may have waited for each other since.
+  void GiveUpStep();
 
  private:
+  void Discard();
+  // From the end of the step before to the last observation, seconds.
+  std::optional<double> ComputeSeconds(const StepEnd& end) const;
   // Asks the device for what it has of this step; true if the report is to say
   // what is in `sketch_`.
   bool EndOnDevice(const StepEnd& end, double scale, OpenPart* open);
@@ -70,6 +75,10 @@ class StepRecorder {
   uint32_t zero_calls_ = 0;  // of Observe, with nothing but zeros
   ParameterRecord parameters_;
   std::optional<std::chrono::steady_clock::time_point> last_end_;
+  // last_end_, unless a step was given up since.
+  std::optional<std::chrono::steady_clock::time_point> compute_start_;
+  // Of Observe, in this step.
+  std::optional<std::chrono::steady_clock::time_point> last_observation_;
   // Kept for their memory.
   std::string sketch_bytes_;
   std::string parameter_bytes_;

@@ -51,9 +51,20 @@ std::optional<Spread> SpreadOf(const std::vector<double>& values) {
   return spread;
 }
 
+// Whether all ranks that tell how long their step was tell how long they
+// computed. The two are never held against each other: one has the waiting in
+// it.
+bool HasComparableComputeTimes(const Frame& frame) {
+  return std::all_of(
+      frame.reports.begin(), frame.reports.end(), [](const Report& report) {
+        return report.compute_seconds || !report.step_duration_seconds;
+      });
+}
+
 // What each rank says by itself, and the spreads over ranks.
 void MeasureScalars(const Frame& frame, Measures& measures) {
   const std::optional<uint64_t> coverage = CommonCoverage(frame);
+  const bool compute_times = HasComparableComputeTimes(frame);
   std::vector<double> losses;
   std::vector<double> norms;
   double weighted_losses = 0;
@@ -65,6 +76,7 @@ void MeasureScalars(const Frame& frame, Measures& measures) {
     rank.nonfinite_count = report.nonfinite_count;
     rank.loss_nonfinite = report.loss && !std::isfinite(*report.loss);
     rank.step_duration_seconds = report.step_duration_seconds;
+    if (compute_times) rank.compute_seconds = report.compute_seconds;
     rank.arrival_delay_seconds = absl::ToDoubleSeconds(
         std::max(absl::ZeroDuration(), report.arrival - frame.first_arrival));
     if (report.loss && !rank.loss_nonfinite) {

@@ -73,6 +73,9 @@ struct RankMeasures {
   uint64_t nonfinite_count = 0;
   bool loss_nonfinite = false;
   std::optional<double> step_duration_seconds;
+  // Of its own in this step, without waiting for other ranks. Absent too where
+  // another rank of the frame gave its duration alone: not comparable then.
+  std::optional<double> compute_seconds;
   // Seconds between the frame's first report and this one, at the daemon; ≥ 0.
   std::optional<double> arrival_delay_seconds;
   // Its parameters are not those that most ranks have (Measures::replica…).

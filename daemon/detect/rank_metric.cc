@@ -99,7 +99,8 @@ std::optional<double> RawValue(Metric metric,
       value = rank.gradient_cosine;
       break;
     case Metric::kStepTime:
-      value = rank.step_duration_seconds;
+      value = rank.compute_seconds ? rank.compute_seconds
+                                   : rank.step_duration_seconds;
       break;
   }
   if (!value || !std::isfinite(*value)) return std::nullopt;

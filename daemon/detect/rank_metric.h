@@ -22,7 +22,9 @@ const char* MetricSubject(Metric metric);
 // "loss", "gradient norm", "gradient cosine to the others", "step time": words.
 const char* MetricName(Metric metric);
 
-// As reported; absent where the rank has none in this frame.
+// As reported; absent where the rank has none in this frame. The step time is
+// that of the rank's own computing where that is known, else the time since its
+// report before.
 std::optional<double> RawValue(Metric metric,
                                const consistency::RankMeasures& rank);
 

@@ -1,5 +1,6 @@
 #include "daemon/export/families.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>
@@ -198,6 +199,22 @@ void AppendFrames(const Runs& runs, Families& families) {
   }
 }
 
+// Of all runs, those without series too.
+void AppendStates(const Runs& runs, Families& families) {
+  Family family("muster_runs", "Runs that the daemon follows, by state.",
+                MetricType::Gauge);
+  for (const auto& [state, name] :
+       {std::pair(runs::RunState::kLive, "live"),
+        std::pair(runs::RunState::kSilent, "silent"),
+        std::pair(runs::RunState::kEnded, "ended")}) {
+    family.Add({{"state", name}},
+               std::count_if(runs.begin(), runs.end(), [&](const auto& run) {
+                 return run->state == state;
+               }));
+  }
+  families.push_back(family.Take());
+}
+
 void AppendPresence(const Runs& runs, Families& families) {
   Family judged("muster_last_frame_timestamp_seconds",
                 "When the newest frame was judged, by the daemon's clock.",
@@ -207,6 +224,11 @@ void AppendPresence(const Runs& runs, Families& families) {
   Family reporting("muster_ranks_reporting",
                    "Ranks in the newest judged frame, 0 before the first.",
                    MetricType::Gauge);
+  Family connected("muster_ranks_connected",
+                   "Ranks with a stream to the daemon now.", MetricType::Gauge);
+  Family ended("muster_run_ended",
+               "1 when all ranks have said goodbye, 0 before.",
+               MetricType::Gauge);
   for (const auto& run : runs) {
     const Measures* newest = run->newest.get();
     if (newest != nullptr) {
@@ -216,16 +238,24 @@ void AppendPresence(const Runs& runs, Families& families) {
     expected.Add({{"run", run->run}},
                  newest ? newest->ranks_expected : run->world_size);
     reporting.Add({{"run", run->run}}, newest ? newest->ranks_reporting : 0);
+    connected.Add({{"run", run->run}},
+                  std::count_if(run->sources.begin(), run->sources.end(),
+                                [](const auto& s) {
+                                  return s.connected && !s.departed;
+                                }));
+    ended.Add({{"run", run->run}}, run->state == runs::RunState::kEnded);
   }
   families.push_back(judged.Take());
   families.push_back(expected.Take());
   families.push_back(reporting.Take());
+  families.push_back(connected.Take());
+  families.push_back(ended.Take());
 }
 
 void AppendRanks(const Runs& runs, Families& families) {
   std::vector<std::vector<RankRow>> rows;
   for (const auto& run : runs) {
-    rows.push_back(RankRows(*run, kMaxRanksWithSeries, kDeviantRanks));
+    rows.push_back(RankRows(*run));
   }
   for (const RankGauge& gauge : kRankGauges) {
     Family family(gauge.name, gauge.help, MetricType::Gauge);
@@ -305,9 +335,12 @@ void AppendHistograms(const Runs& runs, Families& families) {
 std::vector<MetricFamily> BuildFamilies(const Scrape& scrape) {
   Runs shown;
   for (const auto& run : scrape.runs) {
-    if (run->state != runs::RunState::kEnded) shown.push_back(run);
+    const bool over = run->state == runs::RunState::kEnded &&
+                      scrape.now - run->state_since >= scrape.keep_ended;
+    if (!over) shown.push_back(run);
   }
   Families families;
+  AppendStates(scrape.runs, families);
   AppendPresence(shown, families);
   AppendFrames(shown, families);
   AppendRanks(shown, families);
@@ -321,6 +354,9 @@ std::vector<MetricFamily> BuildFamilies(const Scrape& scrape) {
                MetricType::Gauge);
   build.Add({{"version", scrape.version}}, 1);
   families.push_back(build.Take());
+  for (MetricFamily& family : BuildProcessFamilies(scrape.process)) {
+    families.push_back(std::move(family));
+  }
   return families;
 }
 

@@ -4,7 +4,6 @@
 #ifndef MUSTER_DAEMON_EXPORT_FAMILIES_H_
 #define MUSTER_DAEMON_EXPORT_FAMILIES_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -12,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+#include "daemon/export/process_families.h"
 #include "daemon/history/writer.h"
 #include "daemon/runs/snapshot.h"
 #include "prometheus/metric_family.h"
@@ -21,20 +22,18 @@ namespace muster::exposition {
 
 // What one scrape shows.
 struct Scrape {
-  // Never null elements. Ended runs have no series.
+  // Never null elements. A run that ended `keep_ended` ago has no series.
   std::vector<std::shared_ptr<const runs::RunSnapshot>> runs;
+  frames::Instant now;
+  absl::Duration keep_ended;
   // Refused messages by reason.
   std::map<std::string, uint64_t> rejected;
   // Absent if there is no history.
   std::optional<history::WriterStats> history;
+  ProcessStats process;
   // Version of the daemon.
   std::string version;
 };
-
-// Above this many ranks only the most deviant ones have series of their own,
-// so that one large run cannot flood a Prometheus server.
-inline constexpr size_t kMaxRanksWithSeries = 256;
-inline constexpr size_t kDeviantRanks = 16;
 
 // One family for each metric, in the order of docs/metrics.md, families without
 // a sample included. A value that is absent or not finite has no sample.

@@ -2,7 +2,6 @@
 #ifndef MUSTER_DAEMON_EXPORT_RANK_ROWS_H_
 #define MUSTER_DAEMON_EXPORT_RANK_ROWS_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -18,15 +17,12 @@ struct RankRow {
   std::optional<double> gradient_norm;
   std::optional<double> gradient_cosine;
   std::optional<double> lag_steps;
-  bool nonfinite = false;
 };
 
-// Ranks in the newest frame and ranks that still report, ascending. If these
-// are more than `max_ranks`, only the `deviant_ranks` whose values are farthest
-// from the median: largest over all values of distance / (1.4826 × median
-// distance), ranks with non-finite values first, then the lower rank.
-std::vector<RankRow> RankRows(const runs::RunSnapshot& run, size_t max_ranks,
-                              size_t deviant_ranks);
+// Ranks in the newest frame and ranks that still report, ascending. Where the
+// world is larger than runs::kMaxRanksWithSeries, only the snapshot's
+// shown_ranks of them.
+std::vector<RankRow> RankRows(const runs::RunSnapshot& run);
 
 }  // namespace muster::exposition
 

@@ -74,7 +74,9 @@ struct Report {
   uint64_t elements_observed = 0;
   int64_t wall_time_unix_nanos = 0;  // the rank's clock: display only
   Instant arrival;                   // at the daemon; set by the assembler
-  std::optional<double> step_duration_seconds;
+  std::optional<double> step_duration_seconds;  // since its report before, ≥ 0
+  // Of its own in this step, without waiting for other ranks, ≥ 0.
+  std::optional<double> compute_seconds;
   std::optional<double> learning_rate;
   std::optional<uint64_t> replica_fingerprint;
   std::vector<uint64_t> replica_groups;  // fingerprint of each, ≤ 32

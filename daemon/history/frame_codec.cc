@@ -59,6 +59,7 @@ enum Id : uint8_t {
   kMeasuredLossNonfinite = 71,
   kMeasuredStepSeconds = 72,
   kMeasuredArrivalDelay = 73,
+  kMeasuredComputeSeconds = 81,  // 74 … 80: training_codec.cc
 };
 
 // A column of all elements of `from`, one by one.
@@ -121,6 +122,7 @@ RankMeasures MeasuresOf(const Report& report) {
   rank.gradient_norm = report.gradient_norm;
   rank.nonfinite_count = report.nonfinite_count;
   rank.step_duration_seconds = report.step_duration_seconds;
+  rank.compute_seconds = report.compute_seconds;
   return rank;
 }
 
@@ -229,6 +231,7 @@ void EncodeMeasures(const Judged& judged, ColumnWriter& more) {
   put_whole(kMeasuredLossNonfinite,
             [](Rank r) { return uint64_t{r.loss_nonfinite}; });
   put(kMeasuredStepSeconds, [](Rank r) { return r.step_duration_seconds; });
+  put(kMeasuredComputeSeconds, [](Rank r) { return r.compute_seconds; });
   put(kMeasuredArrivalDelay, [](Rank r) { return r.arrival_delay_seconds; });
 }
 
@@ -276,6 +279,9 @@ bool DecodeRanks(const ColumnReader& more, size_t size,
   });
   get(kMeasuredStepSeconds, [&](Rank r, size_t i) {
     r.step_duration_seconds = more.Double(kMeasuredStepSeconds, i);
+  });
+  get(kMeasuredComputeSeconds, [&](Rank r, size_t i) {
+    r.compute_seconds = more.Double(kMeasuredComputeSeconds, i);
   });
   get(kMeasuredArrivalDelay, [&](Rank r, size_t i) {
     r.arrival_delay_seconds = more.Double(kMeasuredArrivalDelay, i);

@@ -213,12 +213,12 @@ absl::Status Reader::ReadEntries(
   StoredFacts facts(database, run);
   const bool with_sketches = what == What::kWithSketches;
   const bool events_only = what == What::kEvents;
-  // No frame is before position 1.
+  // Nothing is before position 1.
   auto frames = Query(database, with_sketches ? kFramesWithSketches : kFrames,
                       run, from, events_only ? 0 : to);
   if (!frames.ok()) return frames.status();
-  auto events =
-      Query(database, events_only ? kEventsOnly : kEvents, run, from, to);
+  auto events = Query(database, events_only ? kEventsOnly : kEvents, run, from,
+                      what == What::kFrames ? 0 : to);
   if (!events.ok()) return events.status();
   while (frames->position() || events->position()) {
     const bool is_frame =

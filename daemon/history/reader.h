@@ -26,6 +26,7 @@ enum class What {
   kEvents,        // all but frames and ticks
   kAll,           // frames without sketches
   kWithSketches,  // where they are kept
+  kFrames,        // frames only, without sketches
 };
 
 // A file that is being written can be read. Errors name the file: NOT_FOUND,

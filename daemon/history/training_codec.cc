@@ -26,6 +26,7 @@ enum Id : uint8_t {
   kBatches = 14,
   kLocalDistance = 15,
   kReplicaGroups = 16,
+  kComputeSeconds = 17,
   // Of the frame.
   kReplicaRanks = 46,
   kReplicaMajority = 47,
@@ -132,6 +133,8 @@ void EncodeTraining(const std::vector<Report>& reports, ColumnWriter& more) {
   whole(kBatches, [](R r) { return IfTrue(r.sample_ids_are_batches); });
   more.Doubles(kLocalDistance,
                Each<double>(reports, [](R r) { return r.local_distance; }));
+  more.Doubles(kComputeSeconds,
+               Each<double>(reports, [](R r) { return r.compute_seconds; }));
   more.Bytes(kReplicaGroups, EncodeGroups(reports));
 }
 
@@ -145,6 +148,7 @@ bool DecodeTraining(const ColumnReader& more, std::vector<Report>& reports) {
     report.sample_limit = more.Integer(kSampleLimit, i);
     report.sample_ids_are_batches = more.Integer(kBatches, i).has_value();
     report.local_distance = more.Double(kLocalDistance, i);
+    report.compute_seconds = more.Double(kComputeSeconds, i);
   }
   return DecodeGroups(more.Bytes(kReplicaGroups), reports);
 }

@@ -205,6 +205,8 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
        true},
       {"step duration", report.has_step_duration_seconds(),
        report.step_duration_seconds(), false},
+      {"compute time", report.has_compute_seconds(), report.compute_seconds(),
+       false},
       {"learning rate", report.has_learning_rate(), report.learning_rate(),
        false},
       {"local distance", report.has_local_distance(), report.local_distance(),
@@ -259,6 +261,9 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
   checked.wall_time_unix_nanos = report.wall_time_unix_nanos();
   if (report.has_step_duration_seconds()) {
     checked.step_duration_seconds = report.step_duration_seconds();
+  }
+  if (report.has_compute_seconds()) {
+    checked.compute_seconds = report.compute_seconds();
   }
   if (report.has_learning_rate()) {
     checked.learning_rate = report.learning_rate();

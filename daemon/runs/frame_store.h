@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "daemon/base/mutex.h"
 #include "daemon/consistency/measures.h"
 #include "daemon/frames/frame.h"
@@ -28,6 +29,8 @@ class FrameStore {
     // Null when out of budget, and where no report has a sketch.
     std::shared_ptr<const frames::Frame> frame;
     bool superseded = false;
+    // Wall clock when it was judged; InfinitePast if not known.
+    absl::Time wall = absl::InfinitePast();
   };
   // The newest frame is kept as it is, however large.
   struct Options {

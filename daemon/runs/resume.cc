@@ -89,7 +89,8 @@ void Run::ShowStored(const history::Judged& judged, absl::Time wall) {
   const frames::Frame& frame = *judged.frame;
   if (HasSketches(frame)) judge_.Remember(frame);
   store_->Append({judged.measures, judged.frame,
-                  frame.reason == frames::CloseReason::kSuperseded});
+                  frame.reason == frames::CloseReason::kSuperseded, wall});
+  shown_ranks_.Take(*judged.measures);
   draft_.newest = judged.measures;
   draft_.newest_time = wall;
 }

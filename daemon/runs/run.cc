@@ -218,6 +218,7 @@ void Run::Handle(SourceDeparted& message, frames::Instant now) {
     links_.erase(linked);
   }
   assembler_.Depart(message.rank, message.incarnation, now);
+  shown_ranks_.Leave(message.rank);
   dirty_ = true;
   JudgeEvents();
 }
@@ -282,10 +283,11 @@ void Run::JudgeFrame(const std::shared_ptr<const frames::Frame>& frame) {
   draft_.frame_delay_seconds.Observe(absl::ToDoubleSeconds(
       std::max(absl::ZeroDuration(), Now() - frame->last_arrival)));
   ++(frame->complete() ? draft_.frames_complete : draft_.frames_partial);
+  shown_ranks_.Take(*measures);
   draft_.newest = measures;
   draft_.newest_time = wall;
-  store_->Append(
-      {measures, frame, frame->reason == frames::CloseReason::kSuperseded});
+  store_->Append({measures, frame,
+                  frame->reason == frames::CloseReason::kSuperseded, wall});
 }
 
 void Run::Submit() {
@@ -318,6 +320,7 @@ void Run::ShowAlerts() {
 void Run::Publish() {
   draft_.sources = assembler_.Sources();
   draft_.attempts = assembler_.attempts();
+  draft_.shown_ranks = shown_ranks_.ranks();
   draft_.reports_late = assembler_.late_count();
   draft_.reports_duplicate = assembler_.duplicate_count();
   draft_.reports_dropped_client = assembler_.dropped_count();
@@ -351,6 +354,7 @@ void Run::Publish() {
     ++draft_.alerts_firing[static_cast<size_t>(alert.finding.kind)];
   }
   draft_.alerts_total = book.fired_total();
+  draft_.history_run = recorder_.run();
   auto snapshot = std::make_shared<const RunSnapshot>(draft_);
   MutexLock lock(mutex_);
   snapshot_.swap(snapshot);

@@ -25,6 +25,7 @@
 #include "daemon/runs/judge.h"
 #include "daemon/runs/link.h"
 #include "daemon/runs/recorder.h"
+#include "daemon/runs/shown_ranks.h"
 #include "daemon/runs/snapshot.h"
 
 namespace muster::runs {
@@ -173,6 +174,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::map<uint32_t, Linked> links_;  // by rank
   std::vector<alert::Alert> changes_;
   const std::shared_ptr<FrameStore> store_;
+  ShownRanks shown_ranks_;
   RunSnapshot draft_;  // what the next snapshot says
   frames::Instant last_now_;
   bool dirty_ = false;     // publish at the end of this turn

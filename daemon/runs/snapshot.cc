@@ -1,6 +1,7 @@
 #include "daemon/runs/snapshot.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace muster::runs {
@@ -24,6 +25,8 @@ Histogram::Histogram(std::vector<double> upper_bounds)
     : bounds(std::move(upper_bounds)), counts(bounds.size() + 1, 0) {}
 
 void Histogram::Observe(double value) {
+  // One such value would make the sum useless for ever.
+  if (!std::isfinite(value)) return;
   const auto bound = std::lower_bound(bounds.begin(), bounds.end(), value);
   ++counts[bound - bounds.begin()];
   sum += value;

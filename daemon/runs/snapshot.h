@@ -24,8 +24,9 @@ enum class RunState {
   kEnded,   // all ranks have said Goodbye
 };
 
-// A histogram of non-negative values: counts[i] of values ≤ bounds[i], not
-// cumulative; the last count is of values above all bounds.
+// A histogram of non-negative values; what is not finite is left out: counts[i]
+// of values ≤ bounds[i], not cumulative; the last count is of values above all
+// bounds.
 struct Histogram {
   std::vector<double> bounds;
   std::vector<uint64_t> counts;  // bounds.size() + 1
@@ -48,6 +49,9 @@ struct RunSnapshot {
   // The newest judged frame; null before the first.
   std::shared_ptr<const consistency::Measures> newest;
   absl::Time newest_time;  // wall clock when it was judged
+  // Ranks with series of their own where the world is larger than
+  // kMaxRanksWithSeries (shown_ranks.h); ascending.
+  std::vector<uint32_t> shown_ranks;
 
   std::vector<alert::Alert> alerts;  // alive, then resolved, newest first
   std::array<uint64_t, detect::kKindCount> alerts_firing{};
@@ -64,6 +68,9 @@ struct RunSnapshot {
   Histogram step_gradient_norm_stddev;
   Histogram step_gradient_divergence;  // 1 − mean cosine
   Histogram frame_delay_seconds;       // last report in → judged
+
+  // Number of the run in the history; 0 while nothing of it is there.
+  int64_t history_run = 0;
 
   // Frames in memory; never null.
   std::shared_ptr<const FrameStore> store;

@@ -1,5 +1,6 @@
 #include "daemon/web/query_build.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -121,6 +122,29 @@ void FillSamples(const consistency::SampleMeasures& measures,
   }
 }
 
+// More rows and columns than these nobody can tell apart.
+constexpr size_t kMaxMatrixRanks = 64;
+
+// Indices of the ranks whose sum of cosines to the others is lowest, ascending.
+std::vector<size_t> LeastAgreeing(const consistency::CosineMatrix& matrix,
+                                  size_t most) {
+  const size_t count = matrix.ranks.size();
+  std::vector<size_t> indices(count);
+  std::iota(indices.begin(), indices.end(), size_t{0});
+  if (count <= most) return indices;
+  std::vector<double> sums(count, 0);
+  for (size_t row = 0; row < count; ++row) {
+    for (size_t column = 0; column < count; ++column) {
+      sums[row] += matrix.cosines[row * count + column];
+    }
+  }
+  std::stable_sort(indices.begin(), indices.end(),
+                   [&](size_t a, size_t b) { return sums[a] < sums[b]; });
+  indices.resize(most);
+  std::sort(indices.begin(), indices.end());
+  return indices;
+}
+
 }  // namespace
 
 v1::Run BuildRun(const runs::RunSnapshot& run) {
@@ -164,6 +188,7 @@ v1::RankValues BuildRankValues(const RankMeasures& measures) {
   values.set_nonfinite_count(measures.nonfinite_count);
   Set(values, &Values::set_step_duration_seconds,
       measures.step_duration_seconds);
+  Set(values, &Values::set_compute_seconds, measures.compute_seconds);
   values.set_replica_differs(measures.replica_differs);
   Set(values, &Values::set_replica_distance, measures.replica_distance);
   Set(values, &Values::set_local_distance, measures.local_distance);
@@ -183,6 +208,9 @@ v1::Step BuildStep(const runs::FrameStore::Entry& entry, bool with_ranks) {
   step.set_ranks_expected(measures.ranks_expected);
   step.set_ranks_reporting(measures.ranks_reporting);
   step.set_superseded(entry.superseded);
+  if (entry.wall != absl::InfinitePast()) {
+    step.set_unix_nanos(absl::ToUnixNanos(entry.wall));
+  }
   Set(step, &Step::set_loss_mean, measures.loss_mean);
   if (const auto& loss = measures.loss) {
     Set(step, &Step::set_loss_stddev, loss->stddev);
@@ -238,11 +266,16 @@ v1::ListRanksResponse BuildRanks(const runs::RunSnapshot& run) {
 
 v1::Matrix BuildMatrix(const frames::Frame& frame) {
   const consistency::CosineMatrix cosines = consistency::PairCosines(frame);
+  const std::vector<size_t> shown = LeastAgreeing(cosines, kMaxMatrixRanks);
   v1::Matrix matrix;
   matrix.set_attempt(frame.attempt);
   matrix.set_step(frame.step);
-  matrix.mutable_ranks()->Add(cosines.ranks.begin(), cosines.ranks.end());
-  matrix.mutable_cosines()->Add(cosines.cosines.begin(), cosines.cosines.end());
+  for (const size_t row : shown) {
+    matrix.add_ranks(cosines.ranks[row]);
+    for (const size_t column : shown) {
+      matrix.add_cosines(cosines.cosines[row * cosines.ranks.size() + column]);
+    }
+  }
   return matrix;
 }
 

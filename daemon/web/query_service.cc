@@ -5,12 +5,18 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "daemon/web/elastic_task_queue.h"
+#include "daemon/web/export_steps.h"
 #include "daemon/web/queries.h"
+#include "daemon/web/series.h"
 #include "grpcpp/support/server_callback.h"
 #include "muster/v1/query.grpc.pb.h"
 
 namespace muster::web {
 namespace {
+
+// Threads for calls that read the history; more calls wait.
+constexpr size_t kReaders = 2;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   // The codes are numbered alike.
@@ -52,6 +58,31 @@ class QueryService final : public v1::Query::CallbackService {
                   [&] { return web::GetMatrix(source_, *request); });
   }
 
+  grpc::ServerUnaryReactor* GetSeries(grpc::CallbackServerContext* context,
+                                      const v1::GetSeriesRequest* request,
+                                      v1::Series* response) override {
+    return FinishLater(context, *response, [this, request] {
+      return web::GetSeries(source_, *request);
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetHeatmap(grpc::CallbackServerContext* context,
+                                       const v1::GetHeatmapRequest* request,
+                                       v1::Heatmap* response) override {
+    return FinishLater(context, *response, [this, request] {
+      return web::GetHeatmap(source_, *request);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ExportSteps(
+      grpc::CallbackServerContext* context,
+      const v1::ExportStepsRequest* request,
+      v1::ExportStepsResponse* response) override {
+    return FinishLater(context, *response, [this, request] {
+      return web::ExportSteps(source_, *request);
+    });
+  }
+
   grpc::ServerUnaryReactor* ListAlerts(
       grpc::CallbackServerContext* context,
       const v1::ListAlertsRequest* request,
@@ -66,17 +97,36 @@ class QueryService final : public v1::Query::CallbackService {
   static grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
                                           Response& response, const Ask& ask) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    try {
-      absl::StatusOr<Response> answer = ask();
-      if (answer.ok()) response = *std::move(answer);
-      reactor->Finish(ToGrpc(answer.status()));
-    } catch (const std::exception& error) {
-      reactor->Finish(grpc::Status(grpc::StatusCode::INTERNAL, error.what()));
-    }
+    FinishNow(*reactor, response, ask);
     return reactor;
   }
 
+  // The same for what reads a file: gRPC's threads have streams to serve.
+  // `response` and what `ask` refers to live until the call is finished.
+  template <typename Response, typename Ask>
+  grpc::ServerUnaryReactor* FinishLater(grpc::CallbackServerContext* context,
+                                        Response& response, Ask ask) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    readers_.Enqueue([reactor, &response, ask = std::move(ask)] {
+      FinishNow(*reactor, response, ask);
+    });
+    return reactor;
+  }
+
+  template <typename Response, typename Ask>
+  static void FinishNow(grpc::ServerUnaryReactor& reactor, Response& response,
+                        const Ask& ask) {
+    try {
+      absl::StatusOr<Response> answer = ask();
+      if (answer.ok()) response = *std::move(answer);
+      reactor.Finish(ToGrpc(answer.status()));
+    } catch (const std::exception& error) {
+      reactor.Finish(grpc::Status(grpc::StatusCode::INTERNAL, error.what()));
+    }
+  }
+
   const Source source_;
+  ElasticTaskQueue readers_{kReaders};  // last: its tasks use the above
 };
 
 }  // namespace

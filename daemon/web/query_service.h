@@ -9,8 +9,9 @@
 
 namespace muster::web {
 
-// Unary calls by the callback API: no thread of its own, answers from
-// snapshots. The service must outlive the server it is registered with.
+// Unary calls by the callback API: answers from snapshots at once; what reads
+// the history is answered by up to two threads of its own. The service must
+// outlive the server it is registered with.
 std::unique_ptr<grpc::Service> MakeQueryService(Source source);
 
 }  // namespace muster::web

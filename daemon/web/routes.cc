@@ -5,18 +5,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <initializer_list>
-#include <optional>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "daemon/web/index.h"
+#include "daemon/web/parameters.h"
 #include "daemon/web/queries.h"
+#include "daemon/web/series.h"
 
 namespace muster::web {
 namespace {
@@ -24,19 +22,6 @@ namespace {
 constexpr char kJson[] = "application/json";
 constexpr char kText[] = "text/plain; charset=utf-8";
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
-
-constexpr char kIndex[] = R"(<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Muster</title>
-<h1>Muster</h1>
-<ul>
-<li><a href="/api/v1/runs">Runs</a>
-<li><a href="/api/v1/alerts">Alerts</a>
-<li><a href="/metrics">Metrics</a>
-</ul>
-</html>
-)";
 
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -48,20 +33,24 @@ std::string ToJson(const google::protobuf::Message& message) {
   return status.ok() ? json : "{}";
 }
 
+int HttpStatusOf(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+      return 400;
+    case absl::StatusCode::kNotFound:
+      return 404;
+    case absl::StatusCode::kUnavailable:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
 template <typename Response>
 Reply JsonReply(const absl::StatusOr<Response>& response) {
   if (response.ok()) return {200, kJson, ToJson(*response) + "\n"};
-  const int status = absl::IsNotFound(response.status()) ? 404 : 400;
-  return ErrorReply(status, std::string(response.status().message()));
-}
-
-// User input as it may stand in an answer: short, printable ASCII.
-std::string Shown(const std::string& text) {
-  std::string shown = text.substr(0, 128);
-  for (char& c : shown) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return shown;
+  return ErrorReply(HttpStatusOf(response.status().code()),
+                    std::string(response.status().message()));
 }
 
 bool IsRunId(const std::string& text) {
@@ -75,74 +64,12 @@ Reply NoSuchRun(const std::string& run) {
   return ErrorReply(404, absl::StrCat("no run '", Shown(run), "'"));
 }
 
-// Reads the parameters of one request; remembers the first thing wrong.
-class ParameterReader {
- public:
-  ParameterReader(const Parameters& parameters,
-                  std::initializer_list<const char*> allowed)
-      : parameters_(parameters) {
-    const std::vector<std::string> names(allowed.begin(), allowed.end());
-    for (const auto& [name, value] : parameters) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) {
-        Fail(absl::StrCat("unknown parameter '", Shown(name), "'; allowed: ",
-                          names.empty() ? "none" : absl::StrJoin(names, ", ")));
-      } else if (parameters.count(name) > 1) {
-        Fail(absl::StrCat("parameter '", name, "' is given twice"));
-      }
-    }
-  }
-
-  std::optional<uint64_t> Number(const std::string& name, uint64_t max) {
-    const auto found = parameters_.find(name);
-    if (found == parameters_.end()) return std::nullopt;
-    const std::string& text = found->second;
-    uint64_t value = 0;
-    const bool digits = !text.empty() && text.find_first_not_of("0123456789") ==
-                                             std::string::npos;
-    if (!digits || !absl::SimpleAtoi(text, &value) || value > max) {
-      Fail(absl::StrCat("parameter '", name, "' is '", Shown(text),
-                        "'; allowed: a whole number, 0 … ", max));
-    }
-    return value;
-  }
-
-  bool Flag(const std::string& name) {
-    const auto found = parameters_.find(name);
-    if (found == parameters_.end() || found->second == "0") return false;
-    if (found->second != "1") {
-      Fail(absl::StrCat("parameter '", name, "' is '", Shown(found->second),
-                        "'; allowed: 0, 1"));
-    }
-    return true;
-  }
-
-  std::string Text(const std::string& name) {
-    const auto found = parameters_.find(name);
-    return found == parameters_.end() ? "" : found->second;
-  }
-
-  // Empty if all was good.
-  const std::string& error() const { return error_; }
-
- private:
-  void Fail(std::string error) {
-    if (error_.empty()) error_ = std::move(error);
-  }
-
-  const Parameters& parameters_;
-  std::string error_;
-};
-
 Reply AnswerSteps(const Source& source, const std::string& run,
                   const Parameters& parameters) {
   ParameterReader reader(parameters, {"from", "to", "limit", "ranks"});
   v1::ListStepsRequest request;
   request.set_run(run);
-  constexpr uint64_t kMaxStep = uint64_t{1} << 62;
-  if (const auto from = reader.Number("from", kMaxStep)) {
-    request.set_from(*from);
-  }
-  if (const auto to = reader.Number("to", kMaxStep)) request.set_to(*to);
+  reader.Steps(request);
   request.set_limit(
       static_cast<uint32_t>(reader.Number("limit", 4096).value_or(0)));
   request.set_with_ranks(reader.Flag("ranks"));
@@ -155,11 +82,38 @@ Reply AnswerMatrix(const Source& source, const std::string& run,
   ParameterReader reader(parameters, {"step"});
   v1::GetMatrixRequest request;
   request.set_run(run);
-  if (const auto step = reader.Number("step", uint64_t{1} << 62)) {
+  if (const auto step = reader.Number("step", ParameterReader::kMaxStep)) {
     request.set_step(*step);
   }
   if (!reader.error().empty()) return ErrorReply(400, reader.error());
   return JsonReply(GetMatrix(source, request));
+}
+
+Reply AnswerSeries(const Source& source, const std::string& run,
+                   const Parameters& parameters) {
+  ParameterReader reader(parameters, {"from", "to", "points", "rank"});
+  v1::GetSeriesRequest request;
+  request.set_run(run);
+  reader.Steps(request);
+  request.set_points(
+      static_cast<uint32_t>(reader.Number("points", 4096, 1).value_or(0)));
+  const auto ranks = reader.Numbers("rank", 8, UINT32_MAX);
+  request.mutable_ranks()->Add(ranks.begin(), ranks.end());
+  if (!reader.error().empty()) return ErrorReply(400, reader.error());
+  return JsonReply(GetSeries(source, request));
+}
+
+Reply AnswerHeatmap(const Source& source, const std::string& run,
+                    const Parameters& parameters) {
+  ParameterReader reader(parameters, {"metric", "from", "to", "columns"});
+  v1::GetHeatmapRequest request;
+  request.set_run(run);
+  request.set_metric(Shown(reader.Text("metric")));
+  reader.Steps(request);
+  request.set_columns(
+      static_cast<uint32_t>(reader.Number("columns", 1024, 1).value_or(0)));
+  if (!reader.error().empty()) return ErrorReply(400, reader.error());
+  return JsonReply(GetHeatmap(source, request));
 }
 
 Reply AnswerRanks(const Source& source, const std::string& run,
@@ -198,14 +152,14 @@ Reply ErrorReply(int status, const std::string& message) {
 }
 
 Reply Answer(const Source& source, const std::string& path,
-             const Parameters& parameters) {
+             const Parameters& parameters, const RequestHeaders& headers) {
   if (path == "/healthz") return {200, kText, "ok\n"};
   if (path == "/readyz") {
     if (source.ready()) return {200, kText, "ready\n"};
     return {503, kText, "not ready: starting or draining\n"};
   }
   if (path == "/metrics") return {200, kPrometheus, source.metrics()};
-  if (path == "/") return {200, "text/html; charset=utf-8", kIndex};
+  if (path == "/") return AnswerIndex(source.page, headers);
   if (path == "/api/v1/runs") return AnswerRuns(source, parameters);
   if (path == "/api/v1/alerts") return AnswerAlerts(source, parameters);
 
@@ -216,6 +170,8 @@ Reply Answer(const Source& source, const std::string& path,
     if (!IsRunId(run)) return NoSuchRun(run);
     if (parts[5] == "steps") return AnswerSteps(source, run, parameters);
     if (parts[5] == "ranks") return AnswerRanks(source, run, parameters);
+    if (parts[5] == "series") return AnswerSeries(source, run, parameters);
+    if (parts[5] == "heatmap") return AnswerHeatmap(source, run, parameters);
     if (parts[5] == "matrix") return AnswerMatrix(source, run, parameters);
   }
   return ErrorReply(404, absl::StrCat("no such path: ", Shown(path)));

@@ -9,11 +9,16 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "daemon/history/frame_reader.h"
+#include "daemon/history/record.h"
+#include "daemon/page/page.h"
 #include "daemon/runs/snapshot.h"
 
 namespace muster::web {
 
-// All functions are set and thread-safe.
+// All functions are thread-safe, and set unless they say otherwise.
 struct Source {
   // Newest snapshot of each run, ordered by run id; never null elements.
   std::function<std::vector<std::shared_ptr<const runs::RunSnapshot>>()>
@@ -21,11 +26,24 @@ struct Source {
   // Null if there is no such run.
   std::function<std::shared_ptr<const runs::RunSnapshot>(std::string_view run)>
       snapshot;
+  // Frames of a run that are in the history; not set where there is none. Reads
+  // a file: tens of milliseconds. UNAVAILABLE if too many ask at once.
+  std::function<absl::StatusOr<history::FrameRange>(
+      const history::FrameQuery& query)>
+      stored_frames;
+  // Calls `take` for each stored frame of a run from a position on, in order,
+  // until it fails; gives its error. Not set, and otherwise as above.
+  std::function<absl::Status(
+      int64_t run, uint64_t position,
+      const std::function<absl::Status(const history::Entry&)>& take)>
+      stored_entries;
   // Body of /metrics in Prometheus' text format.
   std::function<std::string()> metrics;
   // Whether the daemon takes reports: false before it listens and while it
   // drains.
   std::function<bool()> ready;
+  // What `/` shows; null if it was not built in.
+  const page::Page* page = nullptr;
   // Version of the daemon.
   std::string version;
 };

@@ -1,5 +1,9 @@
 #include "daemon/wire/alert_proto.h"
 
+#include <algorithm>
+#include <string>
+#include <string_view>
+
 namespace muster::wire {
 namespace {
 
@@ -68,7 +72,13 @@ v1::Alert ToFullProto(const std::string& run, const alert::Alert& alert) {
     shown.set_standing(piece.standing);
   }
   proto.set_pieces_omitted(alert.evidence_omitted);
-  proto.set_first_check(detect::InfoOf(alert.finding.kind).first_check);
+  const std::string_view check = detect::InfoOf(alert.finding.kind).first_check;
+  proto.set_first_check(std::string(check));
+  for (std::string_view rest = check; !rest.empty();) {
+    const size_t end = std::min(rest.find(". "), rest.size() - 1) + 1;
+    proto.add_checks(std::string(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
   return proto;
 }
 

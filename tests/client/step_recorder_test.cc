@@ -46,8 +46,9 @@ v1::StepReport End(StepRecorder& recorder, const StepEnd& end,
 }
 
 void Observe(StepRecorder& recorder, const std::vector<float>& values,
-             uint64_t offset = 0) {
-  recorder.Observe(offset, values.data(), values.size(), DataType::kFloat32);
+             uint64_t offset = 0, SteadyTime now = SteadyTime()) {
+  recorder.Observe(offset, values.data(), values.size(), DataType::kFloat32,
+                   now);
 }
 
 TEST(StepRecorderTest, ReportsWhatItWasGiven) {
@@ -175,7 +176,7 @@ TEST(StepRecorderTest, CountsCallsWithNothingButZeros) {
   Observe(recorder, {1}, 0);
   EXPECT_EQ(End(recorder, {}).zero_gradient_tensors(), 0u);
   const uint16_t halves[5] = {0x8000, 0, 0x8000, 0, 0x8000};
-  recorder.Observe(0, halves, 5, DataType::kFloat16);
+  recorder.Observe(0, halves, 5, DataType::kFloat16, SteadyTime());
   EXPECT_EQ(End(recorder, {}).zero_gradient_tensors(), 1u);
 }
 
@@ -262,6 +263,49 @@ TEST(StepRecorderTest, DurationIsTheTimeSinceTheLastReport) {
   EXPECT_DOUBLE_EQ(
       End(recorder, {}, start + milliseconds(250)).step_duration_seconds(),
       0.25);
+}
+
+TEST(StepRecorderTest, ComputeTimeEndsWithTheLastObservation) {
+  RecorderOfHost recorder(kSpec);
+  const SteadyTime start(std::chrono::hours(5));
+  Observe(recorder, {1}, 0, start);
+  EXPECT_FALSE(
+      End(recorder, {}, start + milliseconds(100)).has_compute_seconds())
+      << "of the first step";
+  Observe(recorder, {1}, 1, start + milliseconds(300));
+  Observe(recorder, {1}, 0, start + milliseconds(350));
+  const v1::StepReport report =
+      End(recorder, {}, start + milliseconds(1100));  // after the all-reduce
+  EXPECT_DOUBLE_EQ(report.compute_seconds(), 0.25);
+  EXPECT_DOUBLE_EQ(report.step_duration_seconds(), 1);
+  EXPECT_FALSE(
+      End(recorder, {}, start + milliseconds(1200)).has_compute_seconds())
+      << "without a gradient";
+  Observe(recorder, {1}, 0, start + milliseconds(1210));
+  EXPECT_NEAR(End(recorder, {}, start + milliseconds(1300)).compute_seconds(),
+              0.01, 1e-12);
+}
+
+TEST(StepRecorderTest, NoComputeTimeWhereOtherRanksWereWaitedFor) {
+  RecorderOfHost recorder(kSpec);
+  const SteadyTime start(std::chrono::hours(5));
+  End(recorder, {}, start);
+  Observe(recorder, {1}, 0, start + milliseconds(1));
+  Observe(recorder, {1}, 0, start + milliseconds(9));  // a second backward pass
+  EXPECT_FALSE(
+      End(recorder, {}, start + milliseconds(10)).has_compute_seconds());
+  Observe(recorder, {1}, 0, start + milliseconds(19));
+  EXPECT_FALSE(End(recorder, {.observed_late = true}, start + milliseconds(20))
+                   .has_compute_seconds());
+  Observe(recorder, {1}, 0, start + milliseconds(21));
+  recorder.GiveUpStep();
+  Observe(recorder, {1}, 0, start + milliseconds(31));
+  const v1::StepReport report = End(recorder, {}, start + milliseconds(40));
+  EXPECT_FALSE(report.has_compute_seconds());
+  EXPECT_DOUBLE_EQ(report.step_duration_seconds(), 0.02);
+  Observe(recorder, {1}, 0, start + milliseconds(45));
+  EXPECT_NEAR(End(recorder, {}, start + milliseconds(50)).compute_seconds(),
+              0.005, 1e-12);
 }
 
 TEST(StepRecorderTest, LeavesOutWhatTheDaemonWouldRefuse) {

@@ -20,6 +20,7 @@ inline consistency::RankMeasures RankValuesOf(uint32_t rank) {
   values.gradient_norm = 1.0 + rank;
   values.gradient_cosine = 0.5 + rank / 8.0;
   values.step_duration_seconds = 0.25;
+  values.compute_seconds = 0.125;
   values.replica_differs = rank == 2;
   values.replica_distance = rank / 4.0;
   values.local_distance = 1.0 + rank;

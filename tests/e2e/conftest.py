@@ -24,7 +24,7 @@ for _variable in ("MUSTER_ADDRESS", "MUSTER_RUN_ID", "RANK", "WORLD_SIZE"):
 class Musterd:
     """A running daemon: `grpc` and `http` are its HOST:PORT addresses."""
 
-    def __init__(self, folder, *flags, grpc="127.0.0.1:0"):
+    def __init__(self, folder, *flags, grpc="127.0.0.1:0", http="127.0.0.1:0"):
         ports = folder / "ports.json"
         self.log = folder / "musterd.log"
         with open(self.log, "ab") as log:
@@ -32,7 +32,7 @@ class Musterd:
                 [
                     BUILD / "daemon" / "musterd",
                     f"--grpc-address={grpc}",
-                    "--http-address=127.0.0.1:0",
+                    f"--http-address={http}",
                     f"--ports-file={ports}",
                     *flags,
                 ],
@@ -115,3 +115,20 @@ def script(tmp_path):
     yield start
     for one in started:
         one.kill()
+
+
+@pytest.fixture
+def start_prometheus(tmp_path):
+    """Starts a Prometheus (prometheus_server.py has its arguments) in a folder of its own."""
+    from prometheus_server import Prometheus
+
+    started = []
+
+    def start(*targets, **named):
+        folder = tmp_path / f"prometheus{len(started)}"
+        started.append(Prometheus(folder, *targets, **named))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()

@@ -1,18 +1,14 @@
 """A real Prometheus scrapes the daemon during a run and stores what the API says."""
 
-import json
 import multiprocessing
-import os
-import shutil
-import socket
 import subprocess
 import time
-import urllib.parse
 import urllib.request
 
 import numpy
 import pytest
 from conftest import wait_for
+from prometheus_server import needs_prometheus
 
 import muster
 
@@ -30,70 +26,12 @@ GAUGES = {
     "muster_ranks_reporting": "ranksReporting",
 }
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("prometheus") is None, reason="prometheus is not installed"
-)
-
-
-class Prometheus:
-    """A server of its own that scrapes one target five times a second."""
-
-    def __init__(self, folder, target):
-        # Its web listener cannot tell which port 0 became.
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        configuration = folder / "prometheus.yml"
-        configuration.write_text(
-            json.dumps(
-                {
-                    "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"},
-                    "scrape_configs": [
-                        {"job_name": "muster", "static_configs": [{"targets": [target]}]}
-                    ],
-                }
-            )
-        )
-        with open(folder / "prometheus.log", "wb") as log:
-            self.process = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={configuration}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address={self.address}",
-                ],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "GOMAXPROCS": "1"},
-            )
-        wait_for(self._is_ready, "prometheus to be ready", timeout=60)
-
-    def _is_ready(self):
-        assert self.process.poll() is None, "prometheus exited"
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1):
-                return True
-        except OSError:
-            return False
-
-    def samples(self, selector):
-        """{timestamp: value} of all stored samples of the one matching series."""
-        query = urllib.parse.urlencode({"query": f"{selector}[10m]"})
-        with urllib.request.urlopen(f"http://{self.address}/api/v1/query?{query}") as answer:
-            result = json.load(answer)["data"]["result"]
-        assert len(result) <= 1, f"{selector} matches {len(result)} series"
-        return dict(result[0]["values"]) if result else {}
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+pytestmark = needs_prometheus
 
 
 @pytest.fixture
-def prometheus(tmp_path, musterd):
-    server = Prometheus(tmp_path, musterd.http)
-    yield server
-    server.stop()
+def prometheus(start_prometheus, musterd):
+    return start_prometheus(musterd.http)
 
 
 def report(address, stop):

@@ -101,6 +101,9 @@ struct StepEnd {
   std::optional<uint64_t> sample_limit;
   // sample_ids are hashes of whole batches: samples have no ids.
   bool sample_ids_are_batches = false;
+  // Observe() was called later than the gradient was there, perhaps when ranks
+  // had waited for each other: the time of its own computing is not told.
+  bool observed_late = false;
 };
 
 // Counts since Start().

@@ -75,6 +75,9 @@ typedef struct muster_step {
   uint64_t epoch;             /* of sample_ids, 0 … 2^62 */
   uint64_t sample_limit;      /* only ids with mix64 below it are recorded */
   int sample_ids_are_batches; /* not 0: hashes of whole batches */
+  /* not 0: muster_observe came later than the gradient, perhaps after ranks had
+   * waited for each other: the rank's time of its own is not told */
+  int observed_late;
 } muster_step;
 
 typedef struct muster_stats_t {

@@ -63,6 +63,7 @@ class Step(ctypes.Structure):
         ("epoch", ctypes.c_uint64),
         ("sample_limit", ctypes.c_uint64),
         ("sample_ids_are_batches", ctypes.c_int),
+        ("observed_late", ctypes.c_int),
     ]
 
 

@@ -292,6 +292,7 @@ class Monitor:
             self._read_on_device(report, **on_device)
             self._send(report)
         else:
+            report.observed_late = 1  # copies come after the all-reduce
             self._copies.end_step(report, on_device)
             self._send_copied(self._copies.take())
         self._tell_alerts()

@@ -52,6 +52,31 @@ TEST(BaselineTest, LossMeanIsWeightedAndSpreadIsNot) {
   EXPECT_FALSE(measures.ranks[1].weight.has_value());
 }
 
+TEST(BaselineTest, ComputeTimesAreKeptWhereAllRanksTellThem) {
+  Baseline baseline;
+  std::vector<Report> reports;
+  for (const uint32_t rank : {0, 1, 2}) {
+    reports.push_back(MakeReport(rank, 7));
+    reports.back().step_duration_seconds = 1;
+    reports.back().compute_seconds = 0.25 * (rank + 1);
+  }
+  EXPECT_EQ(baseline.Measure(MakeFrame(7, reports)).ranks[2].compute_seconds,
+            0.75);
+  // One that has just started tells neither.
+  reports[0].step_duration_seconds.reset();
+  reports[0].compute_seconds.reset();
+  const Measures measures = baseline.Measure(MakeFrame(7, reports));
+  EXPECT_FALSE(measures.ranks[0].compute_seconds);
+  EXPECT_EQ(measures.ranks[2].compute_seconds, 0.75);
+  // One whose duration has the waiting in it must not stand out by that.
+  reports[0].step_duration_seconds = 1;
+  for (const RankMeasures& rank :
+       baseline.Measure(MakeFrame(7, reports)).ranks) {
+    EXPECT_FALSE(rank.compute_seconds);
+    EXPECT_EQ(rank.step_duration_seconds, 1);
+  }
+}
+
 TEST(BaselineTest, NonFiniteLossesAreKeptOutOfMeans) {
   Baseline baseline;
   Report broken = MakeReport(1, 7, kNaN);

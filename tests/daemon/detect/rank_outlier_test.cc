@@ -108,6 +108,33 @@ TEST(RankOutlierTest, FindsEachMetricOnEachSide) {
   }
 }
 
+// Ranks that wait for each other have steps of the same length, whoever is
+// slow.
+TEST(RankOutlierTest, StepTimeIsTheRanksOwnWhereItIsKnown) {
+  RankOutlier detector{RankOutlierOptions{}};
+  HealthyRun run(8, 5);
+  const auto next = [&] {
+    MeasuredFrame frame = run.Next();
+    for (auto& rank : frame.measures.ranks) {
+      rank.compute_seconds = *rank.step_duration_seconds / 2;
+      rank.step_duration_seconds = 1.5;
+    }
+    return frame;
+  };
+  for (int i = 0; i < 120; ++i) ASSERT_TRUE(Judge(detector, next()).empty());
+  std::vector<Finding> findings;
+  while (findings.empty()) {
+    MeasuredFrame frame = next();
+    ASSERT_LT(frame.frame.step, 150u);
+    *frame.measures.ranks[6].compute_seconds *= 2;
+    findings = Judge(detector, frame);
+  }
+  EXPECT_EQ(findings[0].subject, "step_time");
+  EXPECT_EQ(findings[0].ranks, Ranks{6});
+  EXPECT_NE(findings[0].evidence.find("against 0.5"), std::string::npos)
+      << findings[0].evidence;
+}
+
 TEST(RankOutlierTest, RepeatsWhileItLastsThenClearsAndReadmits) {
   RankOutlierOptions options;
   options.resolve_after_frames = 50;

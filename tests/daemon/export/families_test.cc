@@ -1,8 +1,11 @@
 #include "daemon/export/families.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <limits>
 #include <regex>
@@ -27,6 +30,14 @@ Scrape ScrapeOf(std::vector<runs::RunSnapshot> runs) {
   Scrape scrape;
   for (auto& run : runs) scrape.runs.push_back(Shared(std::move(run)));
   scrape.rejected = {{"invalid_norm", 5}};
+  scrape.now = absl::Seconds(100);
+  scrape.process = {.start_time_seconds = 1.7e9,
+                    .cpu_seconds = 12.5,
+                    .resident_memory_bytes = 4096,
+                    .virtual_memory_bytes = 8192,
+                    .threads = 9,
+                    .open_fds = 17,
+                    .max_fds = 1024};
   scrape.version = "0.1.0";
   return scrape;
 }
@@ -81,6 +92,18 @@ TEST(FamiliesTest, ShowsEachNumberOfTheNewestFrame) {
            R"(muster_frames_total{run="r",state="complete"} 1)",
            R"(muster_frames_total{run="r",state="partial"} 1)",
            R"(muster_build_info{version="0.1.0"} 1)",
+           R"(muster_ranks_connected{run="r"} 3)",
+           R"(muster_run_ended{run="r"} 0)",
+           R"(muster_runs{state="live"} 1)",
+           R"(muster_runs{state="silent"} 0)",
+           R"(muster_runs{state="ended"} 0)",
+           "process_start_time_seconds 1700000000",
+           "process_cpu_seconds_total 12.5",
+           "process_resident_memory_bytes 4096",
+           "process_virtual_memory_bytes 8192",
+           "process_threads 9",
+           "process_open_fds 17",
+           "process_max_fds 1024",
        }) {
     EXPECT_EQ(samples.count(expected), 1u) << expected;
   }
@@ -99,6 +122,16 @@ TEST(FamiliesTest, HistogramsAreCumulative) {
        }) {
     EXPECT_EQ(samples.count(expected), 1u) << expected;
   }
+}
+
+TEST(FamiliesTest, HistogramsGoOnAfterAValueThatIsNotFinite) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  run.step_loss_stddev.Observe(std::numeric_limits<double>::infinity());
+  run.step_loss_stddev.Observe(std::numeric_limits<double>::quiet_NaN());
+  const std::string text = MetricsText(ScrapeOf({run}));
+  EXPECT_THAT(text,
+              HasSubstr("muster_step_loss_stddev_sum{run=\"r\"} 0.375\n"));
+  EXPECT_THAT(text, HasSubstr("muster_step_loss_stddev_count{run=\"r\"} 2\n"));
 }
 
 TEST(FamiliesTest, AbsentAndNonFiniteValuesHaveNoSample) {
@@ -131,14 +164,50 @@ TEST(FamiliesTest, BeforeTheFirstFrameNothingLooksHealthy) {
   EXPECT_THAT(text, Not(HasSubstr("muster_last_frame_timestamp_seconds{")));
 }
 
-TEST(FamiliesTest, EndedRunsDisappear) {
+TEST(FamiliesTest, EndedRunsDisappearAfterTheConfiguredTime) {
   runs::RunSnapshot ended = HandBuiltRun("ended");
   ended.state = runs::RunState::kEnded;
+  ended.state_since = absl::Seconds(40);
   runs::RunSnapshot silent = HandBuiltRun("silent");
   silent.state = runs::RunState::kSilent;
-  const std::string text = MetricsText(ScrapeOf({ended, silent}));
+  silent.state_since = absl::Seconds(0);
+  Scrape scrape = ScrapeOf({ended, silent});
+  scrape.keep_ended = absl::Seconds(61);
+  std::string text = MetricsText(scrape);
+  EXPECT_THAT(text, HasSubstr("muster_run_ended{run=\"ended\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("muster_step{run=\"ended\"} 412\n"));
+
+  scrape.keep_ended = absl::Seconds(60);
+  text = MetricsText(scrape);
   EXPECT_THAT(text, Not(HasSubstr("run=\"ended\"")));
   EXPECT_THAT(text, HasSubstr("muster_step{run=\"silent\"} 412\n"));
+  // It is still known.
+  EXPECT_THAT(text, HasSubstr("muster_runs{state=\"ended\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("muster_runs{state=\"silent\"} 1\n"));
+}
+
+TEST(FamiliesTest, RanksAreConnectedUntilTheyLeave) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  run.sources[0].connected = false;
+  run.sources[1].departed = true;
+  EXPECT_THAT(MetricsText(ScrapeOf({run})),
+              HasSubstr("muster_ranks_connected{run=\"r\"} 1\n"));
+}
+
+TEST(FamiliesTest, ReadsItsOwnProcess) {
+  const ProcessStats stats = ReadProcessStats();
+  const auto now = static_cast<double>(std::time(nullptr));
+  EXPECT_GT(stats.start_time_seconds, now - 3600);
+  EXPECT_LE(stats.start_time_seconds, now + 2);
+  EXPECT_GE(stats.cpu_seconds, 0);
+  EXPECT_LT(stats.cpu_seconds, 3600);
+  EXPECT_GT(stats.resident_memory_bytes, 1 << 20);
+  EXPECT_GE(stats.virtual_memory_bytes, stats.resident_memory_bytes);
+  EXPECT_EQ(stats.threads, 1);
+  EXPECT_GE(stats.max_fds, stats.open_fds);
+  const int more = ::dup(0);
+  EXPECT_EQ(*ReadProcessStats().open_fds, *stats.open_fds + 1);
+  ::close(more);
 }
 
 TEST(FamiliesTest, LabelValuesAreEscaped) {
@@ -149,42 +218,45 @@ TEST(FamiliesTest, LabelValuesAreEscaped) {
       HasSubstr(R"(muster_reports_rejected_total{reason="a\"b\\c\nd"})"));
 }
 
-TEST(FamiliesTest, LargeRunsShowOnlyTheMostDeviantRanks) {
-  auto measures = MeasuresOf(412, 257, 257);
-  for (auto& rank : measures.ranks) {
-    rank.loss = 2 + 0.01 * (rank.rank % 7);
-    rank.gradient_norm = 1;
-    rank.gradient_cosine = 0.5;
+// Values of the label `rank` of one metric.
+std::set<std::string> RanksOf(const std::string& name, const Scrape& scrape) {
+  std::set<std::string> ranks;
+  for (const auto& family : BuildFamilies(scrape)) {
+    if (family.name != name) continue;
+    for (const auto& metric : family.metric) {
+      ranks.insert(metric.label.at(1).value);
+    }
   }
-  std::set<uint32_t> deviant = {1, 5};
-  measures.ranks[1].loss.reset();
-  measures.ranks[1].loss_nonfinite = true;
-  measures.ranks[5].gradient_cosine = -0.9;
-  for (uint32_t rank = 100; rank < 114; ++rank) {
-    measures.ranks[rank].loss = 3 + 0.01 * rank;
-    deviant.insert(rank);
-  }
-  ASSERT_EQ(deviant.size(), kDeviantRanks);
+  return ranks;
+}
+
+TEST(FamiliesTest, LargeRunsShowOnlyTheChosenRanks) {
   runs::RunSnapshot run = HandBuiltRun("r");
   run.sources.clear();
-  run.newest = std::make_shared<const consistency::Measures>(measures);
-  std::set<std::string> expected;
-  for (const uint32_t rank : deviant) expected.insert(std::to_string(rank));
-  for (const auto& family : BuildFamilies(ScrapeOf({run}))) {
-    if (family.name != "muster_rank_gradient_norm") continue;
-    std::set<std::string> shown;
-    for (const auto& metric : family.metric) {
-      shown.insert(metric.label.at(1).value);
-    }
-    EXPECT_EQ(shown, expected);
+  for (uint32_t rank = 0; rank < 257; ++rank) {
+    run.sources.push_back(muster::testing::SourceOf(rank, 257, 413));
   }
+  run.world_size = 257;
+  run.newest =
+      std::make_shared<const consistency::Measures>(MeasuresOf(412, 257, 257));
+  run.shown_ranks = {5, 17, 256};
+  const std::set<std::string> expected = {"5", "17", "256"};
+  for (const char* name :
+       {"muster_rank_loss", "muster_rank_gradient_norm",
+        "muster_rank_gradient_cosine", "muster_rank_lag_steps"}) {
+    EXPECT_EQ(RanksOf(name, ScrapeOf({run})), expected) << name;
+  }
+  // Before the first frame nobody is chosen.
+  run.newest = nullptr;
+  run.shown_ranks.clear();
+  EXPECT_EQ(RanksOf("muster_rank_lag_steps", ScrapeOf({run})).size(), 0u);
   // One rank fewer, and all have series.
-  measures.ranks.pop_back();
-  run.newest = std::make_shared<const consistency::Measures>(measures);
-  for (const auto& family : BuildFamilies(ScrapeOf({run}))) {
-    if (family.name != "muster_rank_gradient_norm") continue;
-    EXPECT_EQ(family.metric.size(), kMaxRanksWithSeries);
-  }
+  run.world_size = 256;
+  run.sources.pop_back();
+  run.newest =
+      std::make_shared<const consistency::Measures>(MeasuresOf(412, 256, 256));
+  EXPECT_EQ(RanksOf("muster_rank_loss", ScrapeOf({run})).size(), 256u);
+  EXPECT_EQ(RanksOf("muster_rank_lag_steps", ScrapeOf({run})).size(), 256u);
 }
 
 TEST(FamiliesTest, LagIsOnlyShownWhereStepsCanBeCompared) {
@@ -250,7 +322,8 @@ using Row = std::tuple<std::string, std::string, std::set<std::string>>;
 
 TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   std::ifstream file(MUSTER_SOURCE_DIR "/docs/metrics.md");
-  const std::regex row(R"re(\| `(muster_\w+)` \| (\w+) \| ([^|]*) \|.*)re");
+  const std::regex row(
+      R"re(\| `((?:muster|process)_\w+)` \| (\w+) \| ([^|]*) \|.*)re");
   const std::regex label("`(\\w+)`");
   std::set<Row> documented;
   for (std::string line; std::getline(file, line);) {

@@ -32,6 +32,7 @@ inline void ExpectSame(const frames::Report& a, const frames::Report& b) {
   EXPECT_EQ(a.elements_observed, b.elements_observed);
   EXPECT_EQ(a.wall_time_unix_nanos, b.wall_time_unix_nanos);
   EXPECT_EQ(Bits(a.step_duration_seconds), Bits(b.step_duration_seconds));
+  EXPECT_EQ(Bits(a.compute_seconds), Bits(b.compute_seconds));
   EXPECT_EQ(Bits(a.learning_rate), Bits(b.learning_rate));
   EXPECT_EQ(a.replica_fingerprint, b.replica_fingerprint);
   EXPECT_EQ(a.sample_ids, b.sample_ids);
@@ -129,6 +130,7 @@ inline void ExpectSame(const consistency::Measures& a,
     EXPECT_EQ(x.nonfinite_count, y.nonfinite_count);
     EXPECT_EQ(x.loss_nonfinite, y.loss_nonfinite);
     EXPECT_EQ(Bits(x.step_duration_seconds), Bits(y.step_duration_seconds));
+    EXPECT_EQ(Bits(x.compute_seconds), Bits(y.compute_seconds));
     EXPECT_EQ(Bits(x.arrival_delay_seconds), Bits(y.arrival_delay_seconds));
     EXPECT_EQ(x.replica_differs, y.replica_differs);
     EXPECT_EQ(Bits(x.replica_distance), Bits(y.replica_distance));

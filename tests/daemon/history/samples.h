@@ -53,6 +53,7 @@ inline Judged SampleFrame(uint64_t step) {
   reports[1].sample_ids_are_batches = true;
   reports[1].replica_groups = {1, ~uint64_t{0}};
   reports[2].local_distance = 0.5;
+  reports[1].compute_seconds = 0.0625;
   auto frame = std::make_shared<frames::Frame>(
       testing::MakeFrame(step, std::move(reports), 4, 2));
   frame->reason = frames::CloseReason::kTimeout;
@@ -66,6 +67,7 @@ inline Judged SampleFrame(uint64_t step) {
   measures->noise_scale = 12.5;
   measures->step_cosine = -0.0;
   measures->ranks[1].arrival_delay_seconds = 0.25;
+  measures->ranks[2].compute_seconds = 0.75;
   measures->replica_ranks = 2;
   measures->replica_majority = true;
   measures->replica_groups = {0, 31};

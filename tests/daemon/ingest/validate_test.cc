@@ -170,6 +170,7 @@ TEST(CheckReportTest, TakesAGoodOne) {
   EXPECT_EQ(report->replica_fingerprint, 9u);
   EXPECT_EQ(report->sample_ids, std::vector<uint64_t>{4});
   EXPECT_FALSE(report->step_duration_seconds);
+  EXPECT_FALSE(report->compute_seconds);
 }
 
 // Little-endian binary32 1.0 in each place.
@@ -189,6 +190,7 @@ TEST(CheckReportTest, TakesWhatIsSaidOfSamplesAndParameters) {
   proto.add_replica_groups(7);
   proto.set_parameter_sketch(GoodFloatSketch());
   proto.set_local_distance(0);
+  proto.set_compute_seconds(0.25);
   proto.set_local_sketch(std::string(4 * 64, '\0'));
   const auto checked = CheckReport(proto, 3, 64);
   const auto* report = std::get_if<frames::Report>(&checked);
@@ -200,6 +202,7 @@ TEST(CheckReportTest, TakesWhatIsSaidOfSamplesAndParameters) {
   EXPECT_EQ(report->replica_groups, (std::vector<uint64_t>{6, 7}));
   EXPECT_EQ(report->parameter_sketch, GoodFloatSketch());
   EXPECT_EQ(report->local_distance, 0.0);
+  EXPECT_EQ(report->compute_seconds, 0.25);
   EXPECT_EQ(report->local_sketch, std::string(4 * 64, '\0'));
 }
 
@@ -317,6 +320,9 @@ TEST(CheckReportTest, RefusesNumbersOutsideTheirRange) {
     EXPECT_EQ(ReasonOf(report), v1::INVALID_VALUE);
     report = GoodReport();
     report.set_step_duration_seconds(value);
+    EXPECT_EQ(ReasonOf(report), v1::INVALID_VALUE);
+    report = GoodReport();
+    report.set_compute_seconds(value);
     EXPECT_EQ(ReasonOf(report), v1::INVALID_VALUE);
   }
 }

@@ -1,5 +1,6 @@
 #include "daemon/runs/run.h"
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 #include <memory>
@@ -99,6 +100,29 @@ TEST_F(RunTest, JudgesAFrameWhenAllRanksHaveReported) {
   EXPECT_EQ(snapshot->step_loss_stddev.count, 1u);
   EXPECT_DOUBLE_EQ(snapshot->step_loss_stddev.sum, 0.5);
   EXPECT_EQ(snapshot->store->Range({}, {}, 10).size(), 1u);
+}
+
+TEST_F(RunTest, ALargeRunChoosesWhomToShow) {
+  constexpr uint32_t kRanks = kMaxRanksWithSeries + 1;
+  std::vector<std::shared_ptr<FakeLink>> links;
+  for (uint32_t rank = 0; rank < kRanks; ++rank) {
+    links.push_back(Open(rank, kRanks));
+  }
+  for (uint32_t rank = 0; rank < kRanks; ++rank) {
+    const double loss = rank == 200 ? 9 : 1 + 0.001 * (rank % 16);
+    Report(links[rank], testing::MakeReport(rank, 0, loss));
+  }
+  // The one that leaves in good order is no longer of interest.
+  run_->Post(SourceDeparted{200, kIncarnation}, 100);
+  const auto snapshot = Finish();
+  ASSERT_EQ(snapshot->frames_complete, 1u);
+  EXPECT_EQ(snapshot->shown_ranks.size(), kDeviantRanks);
+  EXPECT_FALSE(std::binary_search(snapshot->shown_ranks.begin(),
+                                  snapshot->shown_ranks.end(), 200u));
+  // 15 and 0 modulo 16 are the ends of the healthy ones.
+  EXPECT_TRUE(std::all_of(
+      snapshot->shown_ranks.begin(), snapshot->shown_ranks.end(),
+      [](uint32_t rank) { return rank % 16 == 15 || rank % 16 == 0; }));
 }
 
 TEST_F(RunTest, TellsAllSourcesOfFiringAlerts) {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/daemon/web/hand_built_source.h"
@@ -103,6 +104,7 @@ TEST(QueriesTest, StepsCarryEachNumber) {
   EXPECT_EQ(step.ranks(2).gradient_cosine(), 0.75);
   EXPECT_FALSE(step.ranks(2).has_divergence());
   EXPECT_EQ(step.ranks(2).step_duration_seconds(), 0.25);
+  EXPECT_EQ(step.ranks(2).compute_seconds(), 0.125);
   EXPECT_EQ(step.replica_values(), 2u);
   EXPECT_EQ(step.replica_spread(), 0.0625);
   ASSERT_EQ(step.replica_groups_size(), 1);
@@ -254,6 +256,40 @@ TEST(QueriesTest, MatrixHoldsTheCosinesOfAllPairs) {
               HasSubstr("step 7 is not, or no longer, in memory"));
 }
 
+TEST(QueriesTest, MatrixOfManyRanksHoldsThoseThatAgreeLeast) {
+  runs::RunSnapshot run = HandBuiltRun("r");
+  auto frame = std::make_shared<frames::Frame>();
+  frame->attempt = 1;
+  frame->step = 412;
+  frame->world_size = 70;
+  // (1, 0), but (0, 1) for ranks 3 and 69.
+  for (uint32_t rank = 0; rank < 70; ++rank) {
+    frames::Report report;
+    report.rank = rank;
+    report.step = 412;
+    report.gradient_norm = 1;
+    const bool off = rank == 3 || rank == 69;
+    report.sketch = off ? Sketch({0, 0x3C00}) : Sketch({0x3C00, 0});
+    frame->reports.push_back(report);
+  }
+  auto store = std::make_shared<runs::FrameStore>(runs::FrameStore::Options());
+  store->Append({run.newest, frame, false});
+  run.store = store;
+  v1::GetMatrixRequest request;
+  request.set_run("r");
+  const auto matrix = GetMatrix(SourceFrom({run}), request);
+  ASSERT_TRUE(matrix.ok()) << matrix.status();
+  // Of those that agree equally well, the lower ones.
+  ASSERT_EQ(matrix->ranks_size(), 64);
+  EXPECT_EQ(matrix->ranks(62), 62u);
+  EXPECT_EQ(matrix->ranks(63), 69u);
+  ASSERT_EQ(matrix->cosines_size(), 64 * 64);
+  EXPECT_NEAR(matrix->cosines(3 * 64 + 63), 1, 1e-6);
+  EXPECT_NEAR(matrix->cosines(63 * 64 + 3), 1, 1e-6);
+  EXPECT_NEAR(matrix->cosines(63 * 64 + 62), 0, 1e-6);
+  EXPECT_NEAR(matrix->cosines(63 * 64 + 63), 1, 1e-6);
+}
+
 TEST(QueriesTest, AlertsComeFiringFirstThenNewestChange) {
   runs::RunSnapshot a = HandBuiltRun("a");
   alert::Alert resolved = FiringOutlier(1);
@@ -275,6 +311,13 @@ TEST(QueriesTest, AlertsComeFiringFirstThenNewestChange) {
   EXPECT_EQ(response->alerts(2).id(), 2u);
   EXPECT_EQ(response->alerts(1).kind(), "RankOutlier");
   EXPECT_THAT(response->alerts(1).ranks(), ElementsAre(2));
+  // What to look at first, once as a paragraph and once by sentences.
+  const v1::Alert& alert = response->alerts(1);
+  EXPECT_GE(alert.checks_size(), 4);
+  EXPECT_EQ(alert.checks(0),
+            "Loss: the rank's data, labels, augmentation, dropout or module "
+            "mode.");
+  EXPECT_EQ(absl::StrJoin(alert.checks(), " "), alert.first_check());
 
   request.set_run("a");
   request.set_firing_only(true);

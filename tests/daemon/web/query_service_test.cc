@@ -8,6 +8,8 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "muster/v1/query.grpc.pb.h"
@@ -38,6 +40,32 @@ class QueryServiceTest : public ::testing::Test {
   std::unique_ptr<v1::Query::Stub> stub_;
   grpc::ClientContext context_;
 };
+
+TEST_F(QueryServiceTest, AnswersWhatReadsTheHistoryAllAtOnce) {
+  Start(SourceFrom({HandBuiltRun("r")}));
+  v1::GetHeatmapRequest heatmap_request;
+  heatmap_request.set_run("r");
+  v1::Heatmap heatmap;
+  ASSERT_TRUE(stub_->GetHeatmap(&context_, heatmap_request, &heatmap).ok());
+  EXPECT_EQ(heatmap.ranks_size(), 3);
+  v1::GetSeriesRequest request;
+  request.set_run("r");
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&] {
+      grpc::ClientContext context;
+      v1::Series series;
+      EXPECT_TRUE(stub_->GetSeries(&context, request, &series).ok());
+      EXPECT_EQ(series.first_step_size(), 2);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  grpc::ClientContext unknown;
+  request.set_run("other");
+  v1::Series none;
+  EXPECT_EQ(stub_->GetSeries(&unknown, request, &none).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
 
 TEST_F(QueryServiceTest, AnswersEachQuestion) {
   Start(SourceFrom({HandBuiltRun("r")}));

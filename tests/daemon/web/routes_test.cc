@@ -67,6 +67,39 @@ TEST(RoutesTest, EachPathAnswersItsQuestion) {
   EXPECT_THAT(matrix.body, HasSubstr("no frame with sketches is in memory"));
 }
 
+TEST(RoutesTest, ChartsAreAnsweredAsTheyAreAskedFor) {
+  const Reply series = Get("/api/v1/runs/run-7/series",
+                           {{"points", "1"}, {"rank", "1,2"}, {"from", "411"}});
+  EXPECT_EQ(series.status, 200) << series.body;
+  EXPECT_THAT(series.body, HasSubstr("\"firstStep\":[\"411\"]"));
+  EXPECT_THAT(series.body, HasSubstr("\"lastStep\":[\"412\"]"));
+  EXPECT_THAT(series.body,
+              HasSubstr("{\"name\":\"rank_loss\",\"min\":[2],\"max\":[2.5],"));
+  EXPECT_THAT(series.body,
+              HasSubstr("{\"name\":\"rank_loss\",\"rank\":2,\"min\":[2.5],"));
+  const Reply absent =
+      Get("/api/v1/runs/run-7/series", {{"rank", "2"}, {"to", "411"}});
+  EXPECT_THAT(absent.body, HasSubstr("\"rank\":2,\"min\":[\"NaN\"]"));
+  const Reply heatmap = Get("/api/v1/runs/run-7/heatmap",
+                            {{"metric", "gradient_norm"}, {"columns", "1"}});
+  EXPECT_EQ(heatmap.status, 200) << heatmap.body;
+  EXPECT_THAT(heatmap.body, HasSubstr("\"metric\":\"gradient_norm\""));
+  EXPECT_THAT(heatmap.body, HasSubstr("\"ranks\":[0,1,2]"));
+}
+
+TEST(RoutesTest, HistoryThatCannotBeReadIsNoMistakeOfTheClient) {
+  runs::RunSnapshot run = HandBuiltRun("run-7");
+  run.history_run = 1;
+  Source source = SourceFrom({run});
+  absl::Status status = absl::UnavailableError("h.db: locked");
+  source.stored_frames = [&](const history::FrameQuery&) {
+    return absl::StatusOr<history::FrameRange>(status);
+  };
+  EXPECT_EQ(Answer(source, "/api/v1/runs/run-7/series", {}).status, 503);
+  status = absl::DataLossError("h.db: damaged");
+  EXPECT_EQ(Answer(source, "/api/v1/runs/run-7/series", {}).status, 500);
+}
+
 TEST(RoutesTest, BadParametersAreNamedWithWhatIsAllowed) {
   struct Case {
     std::string path;
@@ -74,6 +107,8 @@ TEST(RoutesTest, BadParametersAreNamedWithWhatIsAllowed) {
     std::string error;
   };
   const std::string steps = "/api/v1/runs/run-7/steps";
+  const std::string series = "/api/v1/runs/run-7/series";
+  const std::string heatmap = "/api/v1/runs/run-7/heatmap";
   for (const Case& bad : {
            Case{steps,
                 {{"limit", "x"}},
@@ -97,6 +132,20 @@ TEST(RoutesTest, BadParametersAreNamedWithWhatIsAllowed) {
            Case{"/api/v1/runs/run-7/matrix",
                 {{"step", "a\"b\n\xff"}},
                 "'a\\\"b"},
+           Case{series,
+                {{"points", "0"}},
+                "'0'; allowed: a whole number, 1 … 4096"},
+           Case{series, {{"points", "4097"}}, "1 … 4096"},
+           Case{series, {{"rank", "1,x"}}, "'1,x'; allowed: at most 8 whole"},
+           Case{series, {{"rank", "1,2,3,4,5,6,7,8,9"}}, "at most 8 whole"},
+           Case{series, {{"rank", "4294967296"}}, "parameter 'rank'"},
+           Case{series, {{"rank", ""}}, "parameter 'rank' is ''"},
+           Case{series, {{"from", "2"}, {"to", "1"}}, "from is 2"},
+           Case{heatmap, {{"columns", "1025"}}, "1 … 1024"},
+           Case{heatmap,
+                {{"metric", "weight"}},
+                "allowed: loss, gradient_norm, gradient_cosine"},
+           Case{heatmap, {{"points", "1"}}, "unknown parameter 'points'"},
            Case{"/api/v1/alerts", {{"firing", "2"}}, "parameter 'firing'"},
            Case{"/api/v1/runs",
                 {{"x", "1"}},

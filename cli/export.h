@@ -1,0 +1,19 @@
+// muster export: all of a run, to a file or a pipe.
+#ifndef MUSTER_CLI_EXPORT_H_
+#define MUSTER_CLI_EXPORT_H_
+
+#include "absl/status/status.h"
+#include "cli/options.h"
+#include "cli/query_client.h"
+
+namespace muster::cli {
+
+// Writes to options.output_file, or to stdout, as the daemon's answers come: in
+// memory is a page of them. CANCELLED, of which nothing need be said, if nobody
+// reads the pipe any more; ABORTED with the reason if it cannot be written. A
+// file that is not complete is removed.
+absl::Status ExportRun(const Options& options, QueryClient& client);
+
+}  // namespace muster::cli
+
+#endif  // MUSTER_CLI_EXPORT_H_
