@@ -57,7 +57,8 @@ constexpr std::string_view kRankColumns[] = {"rank",
                                              "step_duration_seconds",
                                              "replica_differs",
                                              "replica_distance",
-                                             "local_distance"};
+                                             "local_distance",
+                                             "compute_seconds"};
 constexpr std::string_view kAlertColumns[] = {"id",
                                               "kind",
                                               "state",

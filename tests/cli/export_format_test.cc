@@ -21,7 +21,7 @@ TEST(ExportFormatTest, ColumnsAreNamedInTheirOrder) {
             "attempt,step,unix_nanos,rank,loss,weight,gradient_norm,"
             "gradient_cosine,divergence,nonfinite_count,"
             "step_duration_seconds,replica_differs,replica_distance,"
-            "local_distance\n");
+            "local_distance,compute_seconds\n");
   EXPECT_EQ(ExportHeader(ExportFormat::kJsonLines, ExportWhat::kAlerts), "");
 }
 
@@ -50,8 +50,8 @@ TEST(ExportFormatTest, AbsentIsEmptyOrNullAndZeroIsNot) {
   rank.set_loss(0);
   step.add_ranks()->set_gradient_norm(2.5);
   EXPECT_EQ(ExportLines(ExportFormat::kCsv, ExportWhat::kRanks, step),
-            "2,7,1700000000123456789,3,0,,,,,0,,false,,\n"
-            "2,7,1700000000123456789,0,,,2.5,,,0,,false,,\n");
+            "2,7,1700000000123456789,3,0,,,,,0,,false,,,\n"
+            "2,7,1700000000123456789,0,,,2.5,,,0,,false,,,\n");
   EXPECT_THAT(ExportLines(ExportFormat::kJsonLines, ExportWhat::kRanks, step),
               StartsWith("{\"attempt\":2,\"step\":7,\"unix_nanos\":"
                          "1700000000123456789,\"rank\":3,\"loss\":0,"

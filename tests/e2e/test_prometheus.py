@@ -7,7 +7,7 @@ import urllib.request
 
 import numpy
 import pytest
-from conftest import wait_for
+from conftest import Musterd, wait_for
 from prometheus_server import needs_prometheus
 
 import muster
@@ -27,6 +27,15 @@ GAUGES = {
 }
 
 pytestmark = needs_prometheus
+
+
+@pytest.fixture
+def musterd(tmp_path):
+    config = tmp_path / "musterd.yaml"
+    config.write_text("metrics: {keep_ended: 2s}\n")
+    daemon = Musterd(tmp_path, f"--config={config}")
+    yield daemon
+    daemon.stop()
 
 
 @pytest.fixture
@@ -110,4 +119,8 @@ def test_stored_samples_equal_the_api(musterd, prometheus, training):
         with urllib.request.urlopen(f"http://{musterd.http}/metrics") as metrics:
             return b'run="scraped"' not in metrics.read()
 
+    def has_said_so():
+        return "1" in prometheus.samples('muster_run_ended{run="scraped"}').values()
+
+    wait_for(has_said_so, "a scrape that sees the run's end")
     wait_for(is_gone, "the finished run to disappear from /metrics")

@@ -60,13 +60,13 @@ TEST(ShownRanksTest, SmallWorldsNeedNoChoice) {
 }
 
 // The 16 of one frame alone are others in the next: of 512 exchangeable ranks
-// half a rank is in both, on average. The choice stays, over 3,000 frames.
+// half a rank is in both, on average. The choice stays, over 1,000 frames.
 TEST(ShownRanksTest, NoiseDoesNotChangeTheChoice) {
   ShownRanks shown;
   Frames frames(512);
   for (int i = 0; i < 64; ++i) shown.Take(frames.Next());
   size_t changes = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     const std::vector<uint32_t> before = shown.ranks();
     shown.Take(frames.Next());
     ASSERT_THAT(shown.ranks(), SizeIs(kDeviantRanks));
