@@ -6,80 +6,12 @@
 #include <optional>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "cli/table.h"
+#include "cli/words.h"
 
 namespace muster::cli {
 namespace {
-
-// A presence-checked number of a message: NUMBER(step, loss_mean).
-#define MUSTER_NUMBER(message, field)                                       \
-  Number((message).has_##field() ? std::optional<double>((message).field()) \
-                                 : std::nullopt)
-
-std::string Count(uint64_t count, const std::string& noun) {
-  return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
-}
-
-// "0s", "12s", "3m12s", "5h3m": two units at most.
-std::string Age(int64_t unix_nanos, const Style& style) {
-  const absl::Duration age = std::max(
-      absl::ZeroDuration(), style.now - absl::FromUnixNanos(unix_nanos));
-  const int64_t seconds = absl::ToInt64Seconds(age);
-  if (seconds < 60) return absl::StrCat(seconds, "s");
-  if (seconds < 3600) {
-    return absl::StrCat(seconds / 60, "m", seconds % 60, "s");
-  }
-  if (seconds < 86400) {
-    return absl::StrCat(seconds / 3600, "h", seconds / 60 % 60, "m");
-  }
-  return absl::StrCat(seconds / 86400, "d", seconds / 3600 % 24, "h");
-}
-
-// "0-3,5,7-8"
-std::string RankList(const google::protobuf::RepeatedField<uint32_t>& ranks) {
-  std::vector<std::string> ranges;
-  for (int i = 0; i < ranks.size();) {
-    int end = i;
-    while (end + 1 < ranks.size() && ranks[end + 1] == ranks[end] + 1) ++end;
-    ranges.push_back(end == i ? absl::StrCat(ranks[i])
-                              : absl::StrCat(ranks[i], "-", ranks[end]));
-    i = end + 1;
-  }
-  return absl::StrJoin(ranges, ",");
-}
-
-std::string WhoOf(const v1::Alert& alert) {
-  if (alert.ranks().empty()) return "the run";
-  return absl::StrCat(alert.ranks_size() == 1 ? "rank " : "ranks ",
-                      RankList(alert.ranks()));
-}
-
-std::string StepsOf(const v1::Alert& alert) {
-  if (alert.first_step() == alert.last_step()) {
-    return absl::StrCat(alert.first_step());
-  }
-  return absl::StrCat(alert.first_step(), "-", alert.last_step());
-}
-
-std::string StateOf(const v1::Run& run) {
-  return absl::AsciiStrToLower(v1::RunState_Name(run.state()));
-}
-
-std::string StateOf(const v1::Alert& alert) {
-  return absl::AsciiStrToLower(v1::AlertState_Name(alert.state()));
-}
-
-std::string SeverityOf(const v1::Alert& alert) {
-  if (alert.severity() == v1::ALERT_SEVERITY_UNSPECIFIED) return "-";
-  return absl::AsciiStrToLower(v1::AlertSeverity_Name(alert.severity()));
-}
-
-std::string StepRanks(const v1::Step& step) {
-  return absl::StrCat(step.ranks_reporting(), "/", step.ranks_expected());
-}
 
 std::string RunsTable(const v1::ListRunsResponse& runs, const Style& style) {
   Table table;
@@ -108,14 +40,9 @@ std::string RunsTable(const v1::ListRunsResponse& runs, const Style& style) {
          MUSTER_NUMBER(step, gradient_cosine_expected),
          absl::StrCat(run.frames_partial()),
          absl::StrCat(run.reports_dropped()), absl::StrCat(run.alerts_firing()),
-         run.has_newest() ? Age(run.newest_unix_nanos(), style) : "-"});
+         run.has_newest() ? Age(run.newest_unix_nanos(), style.now) : "-"});
   }
   return table.ToString();
-}
-
-std::string RankState(const v1::Rank& rank) {
-  if (rank.departed()) return "left";
-  return rank.connected() ? "connected" : "lost";
 }
 
 std::string ToJson(const google::protobuf::Message& message, bool indented) {
@@ -149,7 +76,7 @@ std::string RunVerdict(const v1::Run& run, const Style& style) {
     line += "silent, no rank is connected";
     if (run.has_newest()) {
       absl::StrAppend(&line, "; step ", step.step(), " was judged ",
-                      Age(run.newest_unix_nanos(), style), " ago");
+                      Age(run.newest_unix_nanos(), style.now), " ago");
     }
   } else if (run.state() == v1::ENDED && run.has_newest()) {
     // What was wrong while it ran is resolved by now: "agree" would hide it.
@@ -320,7 +247,7 @@ std::string FormatAlerts(const v1::ListAlertsResponse& alerts,
     table.AddRow({absl::StrCat(alert.id()), StateOf(alert), SeverityOf(alert),
                   alert.run(), alert.kind(), alert.subject(),
                   alert.ranks().empty() ? "-" : RankList(alert.ranks()),
-                  StepsOf(alert), Age(alert.changed_unix_nanos(), style),
+                  StepsOf(alert), Age(alert.changed_unix_nanos(), style.now),
                   alert.evidence()});
   }
   const std::string verdict =
@@ -334,8 +261,6 @@ std::string FormatAlerts(const v1::ListAlertsResponse& alerts,
   if (!rows.empty()) absl::StrAppend(&out, "\n", rows);
   return out;
 }
-
-#undef MUSTER_NUMBER
 
 std::string FormatJson(const google::protobuf::Message& message) {
   return ToJson(message, true);

@@ -1,4 +1,5 @@
 // muster: asks a running musterd, for people and scripts.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "cli/replay.h"
 #include "cli/simulation.h"
 #include "cli/simulation_history.h"
+#include "cli/top.h"
 
 namespace muster::cli {
 namespace {
@@ -39,10 +41,13 @@ int Print(const std::string& text) {
   return kNotHealthy;
 }
 
-Style TerminalStyle() {
+bool ColoursWanted() {
   const char* no_colour = std::getenv("NO_COLOR");
-  const bool wanted = no_colour == nullptr || *no_colour == '\0';
-  return {wanted && ::isatty(STDOUT_FILENO) == 1, absl::Now()};
+  return no_colour == nullptr || *no_colour == '\0';
+}
+
+Style TerminalStyle() {
+  return {ColoursWanted() && ::isatty(STDOUT_FILENO) == 1, absl::Now()};
 }
 
 // The run that was named, or the only one there is.
@@ -208,6 +213,29 @@ int Simulation(const Options& options) {
   return Print(FormatSimulation(*summary, options.json));
 }
 
+size_t TerminalWidth() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    return size.ws_col;
+  }
+  return 120;
+}
+
+int Top(const Options& options) {
+  const TopOptions top{.address = options.address,
+                       .run = options.run,
+                       .interval = absl::Seconds(options.top.interval_seconds),
+                       .sort = *ParseTopSort(options.top.sort),
+                       .colour = ColoursWanted()};
+  if (!options.top.once) {
+    const absl::Status status = RunTop(top);
+    return status.ok() ? kFine : Fail(status);
+  }
+  const auto text =
+      TopOnce(top, options.top.width > 0 ? options.top.width : TerminalWidth());
+  return text.ok() ? Print(*text) : Fail(text.status());
+}
+
 int Main(int argc, char** argv) {
   const auto options = ParseOptions(argc, argv, std::getenv);
   if (!options.ok()) return Fail(options.status());
@@ -216,6 +244,7 @@ int Main(int argc, char** argv) {
   if (options->verb == Verb::kCompare) return CompareRuns(*options);
   if (options->verb == Verb::kReferenceSave) return ReferenceSave(*options);
   if (options->verb == Verb::kSimulate) return Simulation(*options);
+  if (options->verb == Verb::kTop) return Top(*options);
   QueryClient client(options->address);
   switch (options->verb) {
     case Verb::kStatus:
@@ -234,6 +263,7 @@ int Main(int argc, char** argv) {
     case Verb::kCompare:
     case Verb::kReferenceSave:
     case Verb::kSimulate:
+    case Verb::kTop:
       break;
   }
   return kWrongUsage;

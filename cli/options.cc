@@ -125,6 +125,23 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   save->add_option("-o,--output", options.output_file, "file to write")
       ->required()
       ->type_name("FILE");
+  CLI::App* top = add(
+      "top", "follows a run in the terminal: its ranks, the worst one first",
+      Verb::kTop);
+  top->add_option("--interval", options.top.interval_seconds,
+                  "between questions to the daemon")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str()
+      ->type_name("SECONDS");
+  top->add_option("--sort", options.top.sort, "order of the ranks")
+      ->check(
+          CLI::IsMember({"deviation", "rank", "loss", "norm", "cosine", "lag"}))
+      ->capture_default_str();
+  top->add_flag("--once", options.top.once,
+                "print what it would show now, and exit");
+  top->add_option("--width", options.top.width, "columns of --once")
+      ->check(CLI::Range(20, 1000))
+      ->type_name("COLUMNS");
   CLI::App& simulate =
       *add("simulate", "sends a synthetic run, for tuning, tests and load",
            Verb::kSimulate);
@@ -188,7 +205,7 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
     return absl::InvalidArgumentError(
         absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
                      ": status, runs, ranks, steps, alerts, export, replay, "
-                     "compare, reference or simulate"
+                     "compare, reference, simulate or top"
                      " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {

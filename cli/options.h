@@ -23,7 +23,16 @@ enum class Verb {
   kCompare,
   kReferenceSave,
   kSimulate,
-  kExport
+  kExport,
+  kTop
+};
+
+// What `muster top` was asked.
+struct TopFlags {
+  double interval_seconds = 1;  // 0.1 … 3600
+  std::string sort = "deviation";
+  bool once = false;
+  uint32_t width = 0;  // columns of --once; 0: those of the terminal, else 120
 };
 
 struct Options {
@@ -60,6 +69,7 @@ struct Options {
   ExportFormat export_format = ExportFormat::kCsv;
   ExportWhat export_what = ExportWhat::kFrames;
   SimulationOptions simulation;  // simulate
+  TopFlags top;
 };
 
 using EnvironmentLookup = std::function<const char*(const char* name)>;

@@ -80,4 +80,9 @@ absl::StatusOr<v1::ListAlertsResponse> QueryClient::ListAlerts(
   return channel_->Ask(&v1::Query::Stub::ListAlerts, request);
 }
 
+absl::StatusOr<v1::Heatmap> QueryClient::GetHeatmap(
+    const v1::GetHeatmapRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::GetHeatmap, request);
+}
+
 }  // namespace muster::cli

@@ -28,6 +28,7 @@ class QueryClient {
       const v1::ExportStepsRequest& request);
   absl::StatusOr<v1::ListAlertsResponse> ListAlerts(
       const v1::ListAlertsRequest& request);
+  absl::StatusOr<v1::Heatmap> GetHeatmap(const v1::GetHeatmapRequest& request);
 
  private:
   struct Channel;

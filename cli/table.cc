@@ -5,16 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/screen_text.h"
 
 namespace muster::cli {
 namespace {
-
-// Characters of UTF-8, each taken for one column.
-size_t Width(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  });
-}
 
 void AppendLine(const std::vector<std::string>& cells,
                 const std::vector<size_t>& widths,
@@ -22,7 +16,7 @@ void AppendLine(const std::vector<std::string>& cells,
   std::string line;
   for (size_t i = 0; i < cells.size(); ++i) {
     if (i > 0) line += "  ";
-    const std::string padding(widths[i] - Width(cells[i]), ' ');
+    const std::string padding(widths[i] - Columns(cells[i]), ' ');
     if (aligns[i] == Align::kRight) {
       absl::StrAppend(&line, padding, cells[i]);
     } else {
@@ -53,8 +47,8 @@ std::string Table::ToString() const {
   for (size_t i = 0; i < columns_.size(); ++i) {
     titles.push_back(columns_[i].title);
     aligns.push_back(columns_[i].align);
-    size_t width = Width(columns_[i].title);
-    for (const auto& row : rows_) width = std::max(width, Width(row[i]));
+    size_t width = Columns(columns_[i].title);
+    for (const auto& row : rows_) width = std::max(width, Columns(row[i]));
     widths.push_back(width);
   }
   std::string out;
