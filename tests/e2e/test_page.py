@@ -1,4 +1,4 @@
-"""The page in headless Chromium, against the real daemon and real runs.
+"""The page in headless Chromium, against the real daemon and synthetic runs.
 
 Screenshots stay in build/screenshots.
 """
@@ -6,7 +6,6 @@ Screenshots stay in build/screenshots.
 import gzip
 import json
 import subprocess
-import urllib.error
 import urllib.request
 
 import page
