@@ -47,8 +47,8 @@ bool HasComparableNorm(const Report& report,
 
 std::vector<double> DecodeDirection(std::string_view sketch) {
   std::vector<float> numbers(sketch.size() / 2);
-  DecodeHalves(sketch.data(), numbers.size(), numbers.data());
-  const double norm = std::sqrt(SumOfSquares(numbers.data(), numbers.size()));
+  const double norm =
+      std::sqrt(DecodeHalves(sketch.data(), numbers.size(), numbers.data()));
   std::vector<double> direction(numbers.size());
   for (size_t j = 0; j < numbers.size(); ++j) direction[j] = numbers[j] / norm;
   return direction;
@@ -62,33 +62,31 @@ DirectionSums SumDirections(const Frame& frame,
   const size_t width = frame.reports[sums.indices[0]].sketch.size() / 2;
   sums.sum.assign(width, 0);
   sums.gradient_sum.assign(width, 0);
+  const bool has_reference = reference.size() == width;
   std::vector<float> numbers(width);
   for (size_t i : sums.indices) {
     const Report& report = frame.reports[i];
-    DecodeHalves(report.sketch.data(), width, numbers.data());
-    const double length = std::sqrt(SumOfSquares(numbers.data(), width));
+    const double length =
+        std::sqrt(DecodeHalves(report.sketch.data(), width, numbers.data()));
     sums.lengths.push_back(length);
-    AddScaled(1 / length, numbers.data(), width, sums.sum.data());
-    AddScaled(*report.gradient_norm / length, numbers.data(), width,
-              sums.gradient_sum.data());
-    if (reference.size() == width) {
-      sums.on_reference.push_back(
-          SumOfProducts(numbers.data(), reference.data(), width) / length);
-    }
+    const double product =
+        AddScaled(numbers.data(), width, 1 / length, sums.sum.data(),
+                  *report.gradient_norm / length, sums.gradient_sum.data(),
+                  has_reference ? reference.data() : nullptr);
+    if (has_reference) sums.on_reference.push_back(product / length);
   }
   return sums;
 }
 
 std::vector<double> Project(const Frame& frame, const DirectionSums& sums,
                             const std::vector<double>& v) {
-  std::vector<float> numbers(v.size());
   std::vector<double> products;
   products.reserve(sums.count());
   for (size_t i = 0; i < sums.count(); ++i) {
-    DecodeHalves(frame.reports[sums.indices[i]].sketch.data(), v.size(),
-                 numbers.data());
-    products.push_back(SumOfProducts(numbers.data(), v.data(), v.size()) /
-                       sums.lengths[i]);
+    products.push_back(
+        SumOfHalfProducts(frame.reports[sums.indices[i]].sketch.data(),
+                          v.data(), v.size()) /
+        sums.lengths[i]);
   }
   return products;
 }

@@ -55,56 +55,81 @@ HWY_INLINE double Sum(size_t numbers, Term term, Last last) {
 }
 
 // `halves` has kLanes numbers.
-HWY_INLINE void DecodeVector(const char* halves, float* decoded) {
+HWY_INLINE hn::Vec<Floats> LoadHalves(const char* halves) {
   uint16_t words[kLanes];
   std::memcpy(words, halves, sizeof(words));
-  const auto vector = hn::BitCast(Halves(), hn::LoadU(Words(), words));
-  hn::StoreU(hn::PromoteTo(Floats(), vector), Floats(), decoded);
+  return hn::PromoteTo(Floats(),
+                       hn::BitCast(Halves(), hn::LoadU(Words(), words)));
+}
+HWY_INLINE float LoadHalf(const char* half) {
+  char lanes[2 * kLanes] = {};
+  std::memcpy(lanes, half, 2);
+  return hn::GetLane(LoadHalves(lanes));
 }
 
-void DecodeHalves(const char* halves, size_t numbers, float* decoded) {
-  size_t j = 0;
-  for (; j + kLanes <= numbers; j += kLanes) {
-    DecodeVector(halves + 2 * j, decoded + j);
-  }
-  if (j == numbers) return;
-  char last[2 * kLanes] = {};
-  float rest[kLanes];
-  std::memcpy(last, halves + 2 * j, 2 * (numbers - j));
-  DecodeVector(last, rest);
-  std::memcpy(decoded + j, rest, sizeof(float) * (numbers - j));
-}
-
-double SumOfSquares(const float* x, size_t numbers) {
+double DecodeHalves(const char* halves, size_t numbers, float* decoded) {
   return Sum(
       numbers,
-      [x](size_t j) {
-        const Vector value = Load(x + j);
+      [halves, decoded](size_t j) {
+        const auto floats = LoadHalves(halves + 2 * j);
+        hn::StoreU(floats, Floats(), decoded + j);
+        const Vector value = hn::PromoteTo(Doubles(), floats);
         return hn::Mul(value, value);
       },
-      [x](size_t j) { return double{x[j]} * x[j]; });
+      [halves, decoded](size_t j) {
+        decoded[j] = LoadHalf(halves + 2 * j);
+        return double{decoded[j]} * decoded[j];
+      });
 }
 
-double SumOfFloatProducts(const float* x, const double* y, size_t numbers) {
+double SumOfHalfProducts(const char* halves, const double* y, size_t numbers) {
+  return Sum(
+      numbers,
+      [halves, y](size_t j) {
+        return hn::Mul(hn::PromoteTo(Doubles(), LoadHalves(halves + 2 * j)),
+                       Load(y + j));
+      },
+      [halves, y](size_t j) { return LoadHalf(halves + 2 * j) * y[j]; });
+}
+
+double SumOfProducts(const double* x, const double* y, size_t numbers) {
   return Sum(
       numbers, [x, y](size_t j) { return hn::Mul(Load(x + j), Load(y + j)); },
       [x, y](size_t j) { return x[j] * y[j]; });
 }
 
-double SumOfDoubleProducts(const double* x, const double* y, size_t numbers) {
-  return Sum(
-      numbers, [x, y](size_t j) { return hn::Mul(Load(x + j), Load(y + j)); },
-      [x, y](size_t j) { return x[j] * y[j]; });
-}
-
-void AddScaled(double scale, const float* x, size_t numbers, double* sum) {
+double AddScaled(const float* x, size_t numbers, double scale, double* sum,
+                 double other_scale, double* other_sum, const double* y) {
   const Vector factor = hn::Set(Doubles(), scale);
-  size_t j = 0;
-  for (; j + kLanes <= numbers; j += kLanes) {
-    hn::StoreU(hn::Add(Load(sum + j), hn::Mul(factor, Load(x + j))), Doubles(),
+  const Vector other_factor = hn::Set(Doubles(), other_scale);
+  const auto add = [=](size_t j) {
+    const Vector value = Load(x + j);
+    hn::StoreU(hn::Add(Load(sum + j), hn::Mul(factor, value)), Doubles(),
                sum + j);
+    hn::StoreU(hn::Add(Load(other_sum + j), hn::Mul(other_factor, value)),
+               Doubles(), other_sum + j);
+    return value;
+  };
+  const auto add_one = [=](size_t j) {
+    sum[j] += scale * x[j];
+    other_sum[j] += other_scale * x[j];
+    return double{x[j]};
+  };
+  if (y == nullptr) {
+    return Sum(
+        numbers,
+        [&](size_t j) {
+          add(j);
+          return hn::Zero(Doubles());
+        },
+        [&](size_t j) {
+          add_one(j);
+          return 0.0;
+        });
   }
-  for (; j < numbers; ++j) sum[j] += scale * x[j];
+  return Sum(
+      numbers, [&](size_t j) { return hn::Mul(add(j), Load(y + j)); },
+      [&](size_t j) { return add_one(j) * y[j]; });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -115,25 +140,23 @@ HWY_AFTER_NAMESPACE();
 namespace muster::consistency {
 
 HWY_EXPORT(DecodeHalves);
-HWY_EXPORT(SumOfSquares);
-HWY_EXPORT(SumOfFloatProducts);
-HWY_EXPORT(SumOfDoubleProducts);
+HWY_EXPORT(SumOfHalfProducts);
+HWY_EXPORT(SumOfProducts);
 HWY_EXPORT(AddScaled);
 
-void DecodeHalves(const char* halves, size_t numbers, float* decoded) {
-  HWY_DYNAMIC_DISPATCH(DecodeHalves)(halves, numbers, decoded);
+double DecodeHalves(const char* halves, size_t numbers, float* decoded) {
+  return HWY_DYNAMIC_DISPATCH(DecodeHalves)(halves, numbers, decoded);
 }
-double SumOfSquares(const float* x, size_t numbers) {
-  return HWY_DYNAMIC_DISPATCH(SumOfSquares)(x, numbers);
-}
-double SumOfProducts(const float* x, const double* y, size_t numbers) {
-  return HWY_DYNAMIC_DISPATCH(SumOfFloatProducts)(x, y, numbers);
+double SumOfHalfProducts(const char* halves, const double* y, size_t numbers) {
+  return HWY_DYNAMIC_DISPATCH(SumOfHalfProducts)(halves, y, numbers);
 }
 double SumOfProducts(const double* x, const double* y, size_t numbers) {
-  return HWY_DYNAMIC_DISPATCH(SumOfDoubleProducts)(x, y, numbers);
+  return HWY_DYNAMIC_DISPATCH(SumOfProducts)(x, y, numbers);
 }
-void AddScaled(double scale, const float* x, size_t numbers, double* sum) {
-  HWY_DYNAMIC_DISPATCH(AddScaled)(scale, x, numbers, sum);
+double AddScaled(const float* x, size_t numbers, double scale, double* sum,
+                 double other_scale, double* other_sum, const double* y) {
+  return HWY_DYNAMIC_DISPATCH(AddScaled)(x, numbers, scale, sum, other_scale,
+                                         other_sum, y);
 }
 
 }  // namespace muster::consistency

@@ -12,15 +12,17 @@ namespace muster::consistency {
 // eight are added pairwise, (0+4)+(2+6) and (1+5)+(3+7), then both. `numbers`
 // is the length of each array.
 
-// Little-endian IEEE half precision to float32, exactly; all finite.
-void DecodeHalves(const char* halves, size_t numbers, float* decoded);
-// Σ x_j², in double.
-double SumOfSquares(const float* x, size_t numbers);
+// Little-endian IEEE half precision to float32, exactly; all finite. Returns
+// Σ x_j² of what is decoded, in double.
+double DecodeHalves(const char* halves, size_t numbers, float* decoded);
+// Σ x_j y_j, where x are halves as above.
+double SumOfHalfProducts(const char* halves, const double* y, size_t numbers);
 // Σ x_j y_j.
-double SumOfProducts(const float* x, const double* y, size_t numbers);
 double SumOfProducts(const double* x, const double* y, size_t numbers);
-// sum_j += scale · x_j.
-void AddScaled(double scale, const float* x, size_t numbers, double* sum);
+// sum_j += scale · x_j and other_sum_j += other_scale · x_j. Returns Σ x_j y_j;
+// 0 if y is null.
+double AddScaled(const float* x, size_t numbers, double scale, double* sum,
+                 double other_scale, double* other_sum, const double* y);
 
 }  // namespace muster::consistency
 

@@ -30,7 +30,7 @@ void FrameWindow::Move(Reach from, Reach to) {
   if (to == kReachedAll) ++reached_all_;
 }
 
-void FrameWindow::Add(Report report, Instant now) {
+void FrameWindow::Add(Report&& report, Instant now) {
   const auto next = frames_.lower_bound(report.step);
   auto it = next;
   if (next == frames_.end() || next->first != report.step) {

@@ -36,7 +36,7 @@ class FrameWindow {
   void Move(Reach from, Reach to);
   // Keeps a report, opening its frame if need be. Requires: IsOpen(step), and
   // the frame has no report of that rank.
-  void Add(Report report, Instant now);
+  void Add(Report&& report, Instant now);
   // Takes the rank's reports out; frames left without any are dropped.
   void Void(uint32_t rank);
 

@@ -138,8 +138,12 @@ std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {
                                .reports = {},
                                .settled_sequence = 0,
                                .link = source->link};
+    const auto end = std::find_if(it, list->end(), [number](const auto& each) {
+      return each.source() != number;
+    });
+    batch.reports.reserve(static_cast<size_t>(end - it));
     size_t bytes = sizeof(batch);
-    for (; it != list->end() && it->source() == number; ++it) {
+    for (; it != end; ++it) {
       const uint64_t sequence = it->sequence();
       batch.settled_sequence = std::max(batch.settled_sequence, sequence);
       auto checked = CheckReport(*it, source->rank, source->sketch_width);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -48,20 +49,26 @@ std::string SketchFault(const std::string& sketch, uint32_t width) {
   constexpr uint64_t kExponents = 0x7C007C007C007C00;
   constexpr uint64_t kOnes = 0x0400040004000400;
   constexpr uint64_t kSigns = 0x8000800080008000;
-  uint64_t not_finite = 0;
-  uint64_t any = 0;
-  for (size_t i = 0; i < sketch.size(); i += sizeof(uint64_t)) {
-    uint64_t numbers = 0;
-    std::memcpy(&numbers, sketch.data() + i, sizeof(numbers));
-    not_finite |= ((numbers & kExponents) + kOnes) & kSigns;
-    any |= numbers & ~kSigns;
+  // Side by side in vectors: a width is a multiple of kMinSketchWidth.
+  constexpr size_t kWords = 8;
+  static_assert(2 * kMinSketchWidth % (kWords * sizeof(uint64_t)) == 0);
+  uint64_t not_finite[kWords] = {};
+  uint64_t any[kWords] = {};
+  for (size_t i = 0; i < sketch.size(); i += kWords * sizeof(uint64_t)) {
+    uint64_t numbers[kWords];
+    std::memcpy(numbers, sketch.data() + i, sizeof(numbers));
+    for (size_t w = 0; w < kWords; ++w) {
+      not_finite[w] |= ((numbers[w] & kExponents) + kOnes) & kSigns;
+      any[w] |= numbers[w] & ~kSigns;
+    }
   }
-  if (not_finite != 0) {
+  const auto is_set = [](uint64_t word) { return word != 0; };
+  if (std::any_of(not_finite, not_finite + kWords, is_set)) {
     size_t i = 0;
     while ((sketch[2 * i + 1] & 0x7C) != 0x7C) ++i;
     return absl::StrCat("sketch number ", i, " is not finite");
   }
-  return any != 0 ? "" : "sketch is all zero";
+  return std::any_of(any, any + kWords, is_set) ? "" : "sketch is all zero";
 }
 
 // The same of `width` finite binary32 numbers; empty for an empty sketch too.
@@ -170,9 +177,11 @@ std::variant<std::shared_ptr<const frames::FactSet>, Rejection> CheckFacts(
   return std::shared_ptr<const frames::FactSet>(std::move(checked));
 }
 
-std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
-                                                    uint32_t rank,
-                                                    uint32_t sketch_width) {
+namespace {
+
+// The first field that cannot be taken.
+std::optional<Rejection> FaultOf(const v1::StepReport& report,
+                                 uint32_t sketch_width) {
   if (report.sequence() == 0) {
     return Rejection{v1::INVALID_SEQUENCE, "sequence is 0; it counts from 1"};
   }
@@ -245,8 +254,21 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
       return Rejection{v1::INVALID_SKETCH_BYTES, std::move(fault)};
     }
   }
+  return std::nullopt;
+}
 
-  frames::Report checked;
+}  // namespace
+
+std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
+                                                    uint32_t rank,
+                                                    uint32_t sketch_width) {
+  // Made where the caller has it: a report is large.
+  std::variant<frames::Report, Rejection> result;
+  if (std::optional<Rejection> fault = FaultOf(report, sketch_width)) {
+    result = *std::move(fault);
+    return result;
+  }
+  auto& checked = std::get<frames::Report>(result);
   checked.rank = rank;
   checked.sequence = report.sequence();
   checked.step = report.step();
@@ -290,7 +312,7 @@ std::variant<frames::Report, Rejection> CheckReport(v1::StepReport& report,
     checked.local_distance = report.local_distance();
   }
   checked.local_sketch = std::move(*report.mutable_local_sketch());
-  return checked;
+  return result;
 }
 
 std::string ReasonLabel(v1::RefusalReason reason) {

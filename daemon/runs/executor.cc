@@ -17,13 +17,12 @@ void Executor::Schedule(std::function<void()> task) {
     if (joining_ && running_ == 0) return;
     tasks_.push_back(std::move(task));
   }
-  // A waiter for idleness may be the one that is woken.
-  changed_.notify_all();
+  changed_.notify_one();
 }
 
 void Executor::WaitUntilIdle() {
   MutexLock lock(mutex_);
-  while (!tasks_.empty() || running_ > 0) changed_.wait(mutex_);
+  while (!tasks_.empty() || running_ > 0) idle_.wait(mutex_);
 }
 
 void Executor::Join() {
@@ -50,13 +49,11 @@ void Executor::Work() {
       ++running_;
     }
     task();
-    {
-      MutexLock lock(mutex_);
-      --running_;
-    }
-    changed_.notify_all();
+    MutexLock lock(mutex_);
+    if (--running_ > 0 || !tasks_.empty()) continue;
+    idle_.notify_all();
+    if (joining_) changed_.notify_all();
   }
-  changed_.notify_all();
 }
 
 }  // namespace muster::runs

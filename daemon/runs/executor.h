@@ -29,7 +29,8 @@ class Executor {
   void Work();
 
   Mutex mutex_;
-  CondVar changed_;
+  CondVar changed_;  // a task is scheduled, or it is time to end
+  CondVar idle_;     // nothing is scheduled or running
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   int running_ ABSL_GUARDED_BY(mutex_) = 0;
   bool joining_ ABSL_GUARDED_BY(mutex_) = false;

@@ -71,14 +71,18 @@ void Recorder::Add(history::Body body, absl::Time wall,
 void Recorder::Acknowledge(uint32_t rank, uint64_t incarnation,
                            uint64_t sequence,
                            const std::shared_ptr<SourceLink>& link) {
-  if (writer_ == nullptr) {
-    link->Acknowledge(sequence);
-    return;
-  }
   Waiting& waiting = waiting_[rank];
   // A newer link or incarnation takes the place.
   if (waiting.incarnation != incarnation) waiting.sequence = 0;
   waiting = {incarnation, std::max(waiting.sequence, sequence), link};
+}
+
+void Recorder::EndTurn() {
+  if (writer_ != nullptr) return;
+  for (const auto& [rank, source] : waiting_) {
+    source.link->Acknowledge(source.sequence);
+  }
+  waiting_.clear();
 }
 
 uint64_t Recorder::Settled(uint32_t rank, uint64_t incarnation,

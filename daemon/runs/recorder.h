@@ -35,8 +35,8 @@ using StepObserver =
 
 // Gathers what is judged, and hands it to the writer in units that end with a
 // checkpoint: each unit is a place where a restarted daemon can go on. Without
-// a writer it acknowledges at once and keeps nothing. Thread-compatible; owned
-// by the run.
+// a writer it acknowledges at the end of the run's turn and keeps nothing.
+// Thread-compatible; owned by the run.
 class Recorder {
  public:
   // A unit ends when no frame is open, so that no report is written twice, but
@@ -66,6 +66,9 @@ class Recorder {
   // are.
   void Acknowledge(uint32_t rank, uint64_t incarnation, uint64_t sequence,
                    const std::shared_ptr<SourceLink>& link);
+  // Tells what is settled without being written: one acknowledgement for all
+  // that a source said in the run's turn.
+  void EndTurn();
   // Highest sequence of which the source could be told; `received` without a
   // history.
   uint64_t Settled(uint32_t rank, uint64_t incarnation,

@@ -110,6 +110,7 @@ void Run::Process() {
     if (Now() >= turn_end) break;
   }
   if (recorder_.IsDue(last_now_, assembler_.has_open_frames())) Submit();
+  recorder_.EndTurn();
   if (!changes_.empty()) ShowAlerts();
   if (std::exchange(dirty_, false)) Publish();
 

@@ -44,6 +44,17 @@ std::vector<T> Numbers(size_t count, uint64_t seed) {
   return numbers;
 }
 
+// Of many sizes, all finite.
+std::string Halves(size_t count) {
+  std::mt19937 random(1);
+  std::string bytes;
+  for (size_t j = 0; j < count; ++j) {
+    bytes.push_back(static_cast<char>(random() & 0xFF));
+    bytes.push_back(static_cast<char>(random() & 0xBB));
+  }
+  return bytes;
+}
+
 // The header's order of summation, word by word.
 double InOrder(const std::vector<double>& terms) {
   double p[8] = {};
@@ -67,7 +78,10 @@ TEST_P(VectorSumsTest, DecodesEachHalf) {
     expected.push_back((half & 0x8000) != 0 ? -magnitude : magnitude);
   }
   std::vector<float> decoded(expected.size());
-  DecodeHalves(bytes.data(), decoded.size(), decoded.data());
+  std::vector<double> squares;
+  for (const double each : expected) squares.push_back(each * each);
+  EXPECT_EQ(DecodeHalves(bytes.data(), decoded.size(), decoded.data()),
+            InOrder(squares));
   for (size_t j = 0; j < decoded.size(); ++j) {
     EXPECT_EQ(decoded[j], expected[j]);
     EXPECT_EQ(std::signbit(decoded[j]), std::signbit(expected[j]));
@@ -85,32 +99,45 @@ TEST_P(VectorSumsTest, DecodesNoFurtherThanTold) {
 
 TEST_P(VectorSumsTest, SumsInTheStatedOrder) {
   for (size_t count : {0u, 1u, 7u, 8u, 9u, 64u, 1000u, 1024u}) {
-    const auto x = Numbers<float>(count, 1);
+    const std::string halves = Halves(count);
+    std::vector<float> h(count);
+    const double square = DecodeHalves(halves.data(), count, h.data());
     const auto y = Numbers<double>(count, 2);
     const auto z = Numbers<double>(count, 3);
     std::vector<double> squares;
     std::vector<double> mixed;
     std::vector<double> products;
     for (size_t j = 0; j < count; ++j) {
-      squares.push_back(double{x[j]} * x[j]);
-      mixed.push_back(x[j] * y[j]);
+      squares.push_back(double{h[j]} * h[j]);
+      mixed.push_back(h[j] * y[j]);
       products.push_back(y[j] * z[j]);
     }
-    EXPECT_EQ(SumOfSquares(x.data(), count), InOrder(squares));
-    EXPECT_EQ(SumOfProducts(x.data(), y.data(), count), InOrder(mixed));
+    EXPECT_EQ(square, InOrder(squares));
+    EXPECT_EQ(SumOfHalfProducts(halves.data(), y.data(), count),
+              InOrder(mixed));
     EXPECT_EQ(SumOfProducts(y.data(), z.data(), count), InOrder(products));
   }
 }
 
-TEST_P(VectorSumsTest, AddsScaledNumbers) {
+TEST_P(VectorSumsTest, AddsScaledNumbersToBoth) {
   const auto x = Numbers<float>(1003, 4);
+  const auto y = Numbers<double>(1003, 6);
   const auto before = Numbers<double>(1004, 5);
-  std::vector<double> sum = before;
-  AddScaled(0.3, x.data(), x.size(), sum.data());
-  for (size_t j = 0; j < x.size(); ++j) {
-    EXPECT_EQ(sum[j], before[j] + 0.3 * double{x[j]});
+  std::vector<double> products;
+  for (size_t j = 0; j < x.size(); ++j) products.push_back(x[j] * y[j]);
+  for (const bool with_products : {true, false}) {
+    std::vector<double> sum = before;
+    std::vector<double> other = before;
+    EXPECT_EQ(AddScaled(x.data(), x.size(), 0.3, sum.data(), 0.7, other.data(),
+                        with_products ? y.data() : nullptr),
+              with_products ? InOrder(products) : 0);
+    for (size_t j = 0; j < x.size(); ++j) {
+      EXPECT_EQ(sum[j], before[j] + 0.3 * double{x[j]});
+      EXPECT_EQ(other[j], before[j] + 0.7 * double{x[j]});
+    }
+    EXPECT_EQ(sum.back(), before.back());
+    EXPECT_EQ(other.back(), before.back());
   }
-  EXPECT_EQ(sum.back(), before.back());
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, VectorSumsTest,
