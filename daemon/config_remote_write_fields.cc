@@ -6,7 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "daemon/config_field_types.h"
-#include "daemon/sinks/http_client.h"
+#include "daemon/sinks/url.h"
 
 namespace muster {
 namespace {
