@@ -37,7 +37,7 @@ def daemon(tmp_path):
 def ranks(daemon, script):
     """All at their thirtieth step or later."""
     scripts = [script(TRAIN, daemon.grpc, rank=rank, world_size=RANKS) for rank in range(RANKS)]
-    wait_for(lambda: frames(daemon) > 30, "ranks to train")
+    wait_for(lambda: frames(daemon) > 30, "ranks to train", timeout=60)
     return scripts
 
 
