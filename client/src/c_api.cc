@@ -204,6 +204,7 @@ muster_status muster_end_step(muster_client* client, const muster_step* step) {
     if (given.has_sample_limit) end.sample_limit = given.sample_limit;
     end.sample_ids_are_batches = given.sample_ids_are_batches != 0;
     end.observed_late = given.observed_late != 0;
+    end.waited_seconds = given.waited_seconds;
     // One more than is kept, so that the check below sees that there are more.
     const size_t ids =
         std::min(given.sample_id_count, muster::kMaxSampleIds + 1);

@@ -12,7 +12,7 @@ namespace muster {
 namespace {
 
 bool IsPositive(double value) { return std::isfinite(value) && value > 0; }
-bool IsLearningRate(double value) { return std::isfinite(value) && value >= 0; }
+bool IsNotNegative(double value) { return std::isfinite(value) && value >= 0; }
 
 // True if all elements are 0 or −0. Reads no farther than the first that is
 // not.
@@ -46,8 +46,12 @@ std::string ValidateStepEnd(const StepEnd& end) {
     return "gradient_scale = " + std::to_string(*end.gradient_scale) +
            ": must be finite and above 0";
   }
-  if (end.learning_rate && !IsLearningRate(*end.learning_rate)) {
+  if (end.learning_rate && !IsNotNegative(*end.learning_rate)) {
     return "learning_rate = " + std::to_string(*end.learning_rate) +
+           ": must be finite and at least 0";
+  }
+  if (!IsNotNegative(end.waited_seconds)) {
+    return "waited_seconds = " + std::to_string(end.waited_seconds) +
            ": must be finite and at least 0";
   }
   if (end.epoch && *end.epoch > kMaxStep) {
@@ -140,7 +144,7 @@ void StepRecorder::EndStep(const StepEnd& end, uint64_t sequence,
   if (end.weight && IsPositive(*end.weight)) {
     set(end.weight, &report.has_weight, &report.weight);
   }
-  if (end.learning_rate && IsLearningRate(*end.learning_rate)) {
+  if (end.learning_rate && IsNotNegative(*end.learning_rate)) {
     set(end.learning_rate, &report.has_learning_rate, &report.learning_rate);
   }
   const double scale = end.gradient_scale.value_or(1);
@@ -201,13 +205,14 @@ std::optional<double> StepRecorder::ComputeSeconds(const StepEnd& end) const {
   // Of a device only the queueing was seen; before a second backward pass and
   // before a late observation ranks have waited for each other.
   if (!compute_start_ || !last_observation_ || on_device_ ||
-      coverage_.overlapped() || end.observed_late) {
+      coverage_.overlapped() || end.observed_late ||
+      !IsNotNegative(end.waited_seconds)) {
     return std::nullopt;
   }
   const std::chrono::duration<double> taken =
       *last_observation_ - *compute_start_;
   // Another thread may have looked at the clock just before the step's end.
-  return std::max(taken.count(), 0.0);
+  return std::max(taken.count() - end.waited_seconds, 0.0);
 }
 
 void StepRecorder::GiveUpStep() {

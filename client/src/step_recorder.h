@@ -61,7 +61,8 @@ class StepRecorder {
 
  private:
   void Discard();
-  // From the end of the step before to the last observation, seconds.
+  // From the end of the step before to the last observation, less what was
+  // waited, seconds.
   std::optional<double> ComputeSeconds(const StepEnd& end) const;
   // Asks the device for what it has of this step; true if the report is to say
   // what is in `sketch_`.

@@ -47,7 +47,8 @@ struct Alert {
   // The FactMismatch of the same ranks that stood when this began or since; 0
   // if none. Named at the end of finding.evidence.
   uint64_t explained_by = 0;
-  // The global mean loss was inside its band at every raise so far.
+  // At every raise so far the global mean loss had shown nothing since the
+  // evidence began (detect::LossBand).
   bool silent = false;
   absl::Time changed;  // daemon's wall clock, for display
   absl::Time fired;    // InfinitePast unless it has fired
@@ -100,10 +101,10 @@ class AlertBook {
   // `resolved` is left out if `with_resolved` is false.
   Saved Save(bool with_resolved) const;
 
-  // Takes one finding; `silent` says whether the global mean loss is inside
-  // its band. Appends a copy of each alert whose state changed to `changes`. A
-  // pending alert that clears changes to resolved, but never fired, so that it
-  // is not kept among resolved().
+  // Takes one finding; `silent` says of a raise whether the global mean loss
+  // has shown nothing since its first step. Appends a copy of each alert whose
+  // state changed to `changes`. A pending alert that clears changes to
+  // resolved, but never fired, so that it is not kept among resolved().
   void Take(const detect::Finding& finding, bool silent, absl::Time now,
             std::vector<Alert>& changes);
   // All findings of a judged frame were taken: resolves what has been without

@@ -25,7 +25,7 @@ std::shared_ptr<const consistency::Measures> Judge::TakeFrame(
 void Judge::TakeMeasured(const frames::Frame& frame,
                          const consistency::Measures& measures, absl::Time wall,
                          std::vector<alert::Alert>& changes) {
-  silent_ = loss_band_.Inside(measures.loss_mean);
+  loss_band_.Take(frame.step, measures.loss_mean);
   for (const auto& detector : detectors_) {
     detector->OnFrame({frame, measures}, findings_);
   }
@@ -91,7 +91,8 @@ void Judge::TakeFindings(absl::Time wall, std::vector<alert::Alert>& changes) {
       continue;
     }
     if (!orphans_.empty()) orphans_.erase(KeyOf(finding));
-    alerts_->Take(finding, silent_, wall, changes);
+    alerts_->Take(finding, loss_band_.Silent(finding.first_step), wall,
+                  changes);
   }
   findings_.clear();
 }
@@ -107,7 +108,7 @@ void Judge::ResolveOrphans(const frames::Frame& frame, absl::Time wall,
     cleared.ranks = ranks;
     cleared.attempt = frame.attempt;
     cleared.last_step = frame.step;
-    alerts_->Take(cleared, silent_, wall, changes);
+    alerts_->Take(cleared, false, wall, changes);
   }
   orphans_.clear();
 }

@@ -74,7 +74,6 @@ class Judge {
   std::vector<std::unique_ptr<detect::Detector>> detectors_;
   consistency::Baseline baseline_;
   detect::LossBand loss_band_;
-  bool silent_ = true;  // of the newest frame
   std::optional<alert::AlertBook> alerts_;
   std::vector<detect::Finding> findings_;
   bool muted_ = false;

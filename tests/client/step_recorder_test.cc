@@ -286,6 +286,26 @@ TEST(StepRecorderTest, ComputeTimeEndsWithTheLastObservation) {
               0.01, 1e-12);
 }
 
+TEST(StepRecorderTest, ComputeTimeIsWithoutWhatWasWaited) {
+  RecorderOfHost recorder(kSpec);
+  const SteadyTime start(std::chrono::hours(5));
+  End(recorder, {}, start);
+  Observe(recorder, {1}, 0, start + milliseconds(300));
+  const v1::StepReport report =
+      End(recorder, {.waited_seconds = 0.1}, start + milliseconds(400));
+  EXPECT_NEAR(report.compute_seconds(), 0.2, 1e-12);
+  EXPECT_DOUBLE_EQ(report.step_duration_seconds(), 0.4);
+  Observe(recorder, {1}, 0, start + milliseconds(500));
+  EXPECT_EQ(End(recorder, {.waited_seconds = 5}, start + milliseconds(600))
+                .compute_seconds(),
+            0);
+  Observe(recorder, {1}, 0, start + milliseconds(700));
+  EXPECT_FALSE(End(recorder, {.waited_seconds = -1}, start + milliseconds(800))
+                   .has_compute_seconds());
+  EXPECT_EQ(ValidateStepEnd({.waited_seconds = -1}),
+            "waited_seconds = -1.000000: must be finite and at least 0");
+}
+
 TEST(StepRecorderTest, NoComputeTimeWhereOtherRanksWereWaitedFor) {
   RecorderOfHost recorder(kSpec);
   const SteadyTime start(std::chrono::hours(5));

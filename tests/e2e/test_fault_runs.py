@@ -130,11 +130,35 @@ def test_what_is_found_without_a_bound_names_the_right_rank(runs, name):
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_silent_is_that_the_mean_loss_was_in_its_band_at_the_alert(runs, name):
-    """The band is computed here from the stored losses."""
+def test_silent_is_that_the_mean_loss_alarmed_no_more_often_than_by_chance(runs, name):
+    """Bands and binomial tails are computed here from the stored losses."""
     for run in runs(name):
         if run.found:
-            assert run.found["silent"] == (run.found["last_step"] not in run.outside_band), run.run.id
+            # Frames wait for a lost rank, and are not judged by then.
+            newest = run.found["last_step"] - (16 if run.run.fault.dies else 0)
+            assert run.found["silent"] != run.loss_shows(run.found["first_step"], newest), run.run.id
+
+
+def test_the_chance_is_that_of_gaussian_losses():
+    losses = numpy.random.default_rng(1).standard_normal(10_000)
+    deviations = judged.deviations(losses)[32:]
+    rate = float(judged.RATE)
+    # Three standard errors, and alarms come in clusters a little.
+    assert (abs(deviations) > 2.5).mean() == pytest.approx(rate, abs=4 * (rate / len(deviations)) ** 0.5)
+
+
+def test_healthy_runs_leave_the_band_no_more_often_than_that(runs):
+    healthy = [run for name in HEALTHY for run in runs(name)]
+    frames = sum(numpy.isfinite(run.deviations).sum() for run in healthy)
+    alarms = sum(len(run.outside_band) for run in healthy)
+    assert judged.at_least(alarms, int(frames), judged.RATE) > 0.01
+
+
+def test_20_percent_random_labels_that_the_mean_loss_shows_are_not_silent(runs):
+    """It leaves its band in each of these runs; in half of them more than once or
+    twice, which is more than chance does."""
+    silent = [run.found["silent"] for run in runs("labels_20pct")]
+    assert silent.count(False) >= 5
 
 
 def test_incidents_that_leave_the_mean_loss_in_its_band_are_silent_and_its_rule_misses_them(runs):
@@ -142,7 +166,8 @@ def test_incidents_that_leave_the_mean_loss_in_its_band_are_silent_and_its_rule_
     alarms before Muster's alert in no more of the runs than it does without a fault."""
     incidents = [run for name in QUIET for run in runs(name)]
     missed = [run for run in incidents if not run.mean_loss_saw_it]
-    assert all(run.found["silent"] for run in missed)
+    # A chance exit, in the alert's own frame too, makes none of them known.
+    assert all(run.found["silent"] for run in incidents)
     healthy = [run for name in HEALTHY for run in runs(name)]
     rate = sum(len(run.outside_band) for run in healthy) / sum(len(run.steps) for run in healthy)
     expected = sum(1 - (1 - rate) ** run.delay for run in incidents)

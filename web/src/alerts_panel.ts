@@ -54,7 +54,7 @@ export class AlertsPanel {
         h('span', {}, alert.kind),
         h('span', {class: 'tag'}, STATE_NAMES[alert.state]),
         alert.state === 'FIRING' && alert.severity !== 'UNKNOWN' && h('span', {class: 'tag'}, capital(alert.severity.toLowerCase())),
-        alert.silent && h('span', {class: 'tag silent', title: 'The mean loss stayed inside its own band: nobody else sees this'}, 'Silent'),
+        alert.silent && h('span', {class: 'tag silent', title: 'The mean loss was outside its own band no more often than by chance: nobody else sees this'}, 'Silent'),
       ),
       h('p', {class: 'meta'}, `${capital(who(alert.ranks, worldSize))} · ${subjectName(alert.subject)}${alert.subject ? ' · ' : ''}${steps(alert.firstStep, alert.lastStep)}`),
       pieces.map((piece) => evidence(piece)),

@@ -104,6 +104,10 @@ struct StepEnd {
   // Observe() was called later than the gradient was there, perhaps when ranks
   // had waited for each other: the time of its own computing is not told.
   bool observed_late = false;
+  // From the end of the step before to the last Observe(), in waits for other
+  // ranks: taken out of the time of its own computing. ≥ 0; out of range, that
+  // time is not told.
+  double waited_seconds = 0;
 };
 
 // Counts since Start().

@@ -78,6 +78,9 @@ typedef struct muster_step {
   /* not 0: muster_observe came later than the gradient, perhaps after ranks had
    * waited for each other: the rank's time of its own is not told */
   int observed_late;
+  /* From the end of the step before to the last muster_observe, in waits for
+   * other ranks: taken out of the rank's time of its own. Seconds, ≥ 0. */
+  double waited_seconds;
 } muster_step;
 
 typedef struct muster_stats_t {

@@ -64,6 +64,7 @@ class Step(ctypes.Structure):
         ("sample_limit", ctypes.c_uint64),
         ("sample_ids_are_batches", ctypes.c_int),
         ("observed_late", ctypes.c_int),
+        ("waited_seconds", ctypes.c_double),
     ]
 
 

@@ -245,6 +245,7 @@ class Monitor:
         report = _library.Step()
         report.struct_size = ctypes.sizeof(_library.Step)
         report.step = step
+        report.waited_seconds = found.get("waited_seconds", 0.0)
         scale = grad_scale if grad_scale is not None else self._grad_scale
         self._grad_scale = None
         on_device = {

@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from muster import _device, _training
+from muster._waiting import ForwardWaits
 from muster.replicas import LocalUpdates, check_replicas
 from muster.samples import watch_loader, watch_sampler
 
@@ -96,6 +97,7 @@ def watch(
             "pass it to watch(hook=, state=) instead of registering it"
         )
         return
+    observer.waits = ForwardWaits(monitor, ddp)
     observer.state_facts()
     _training.follow(monitor, ddp, optimizer)
 
@@ -149,6 +151,7 @@ class _Observer:
         self._modules = list(ddp.module.modules())[1:]
         self._mode: Optional[tuple[bool, int]] = None
         self._warned = False
+        self.waits: Optional[ForwardWaits] = None
 
     def observe(self, bucket: dist.GradBucket) -> None:
         """Never raises, never changes the bucket."""
@@ -173,6 +176,8 @@ class _Observer:
         for bucket_offset, flat_offset, count in segments:
             chunk = gradient[bucket_offset : bucket_offset + count]
             self._monitor.observe(flat_offset, chunk, **scale)
+        if self.waits is not None:
+            self.waits.observed()
 
     def _scale(self) -> Any:
         # get_scale() would wait for the device. The scaler writes to its tensor

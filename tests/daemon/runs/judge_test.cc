@@ -70,5 +70,39 @@ TEST_F(JudgeTest, AnAlertThatNobodyRaisesAnyMoreResolves) {
   EXPECT_EQ(Feed(after, 1100, 1110, true).at(0).id, 2u);
 }
 
+// The mean loss leaves its band in frames before a restart; evidence that began
+// with them is told after it.
+TEST_F(JudgeTest, KnowsAfterARestartWhatTheMeanLossDidBefore) {
+  const auto feed = [](Judge& judge, uint64_t first, uint64_t last) {
+    std::vector<alert::Alert> changes;
+    for (uint64_t step = first; step <= last; ++step) {
+      frames::Frame frame = MakeFrame(step, step >= 100);
+      for (frames::Report& report : frame.reports) {
+        report.loss = step == 100   ? 2.8
+                      : step == 101 ? -2.8
+                                    : step % 2 * 2.0 - 1;
+      }
+      judge.TakeFrame(frame, kWall, changes);
+    }
+    return changes;
+  };
+  Judge before({}, {});
+  EXPECT_TRUE(feed(before, 0, 101).empty());
+  Judge after({}, {});
+  after.Mute();
+  feed(after, 0, 101);
+  after.Resume(before.alerts().Save(true));
+  Judge forgetful({}, {});
+  forgetful.Mute();
+  feed(forgetful, 100, 101);
+  forgetful.Resume(before.alerts().Save(true));
+  for (Judge* judge : {&before, &after, &forgetful}) {
+    const auto fired = feed(*judge, 102, 102);
+    ASSERT_EQ(fired.size(), 1u);
+    EXPECT_EQ(fired[0].finding.first_step, 100u);
+    EXPECT_EQ(fired[0].silent, judge == &forgetful);
+  }
+}
+
 }  // namespace
 }  // namespace muster::runs

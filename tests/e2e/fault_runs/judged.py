@@ -1,9 +1,11 @@
 """What `muster replay` says of the stored runs, and what the mean loss alone shows."""
 
 import dataclasses
+import fractions
 import functools
 import json
 import lzma
+import math
 import pathlib
 import sqlite3
 import subprocess
@@ -14,6 +16,8 @@ import numpy
 from faults import FAULTS, RANKS, Run, runs_of
 
 HISTORIES = pathlib.Path(__file__).resolve().parent / "histories"
+# Of the mean loss outside its band in a healthy frame.
+RATE = fractions.Fraction(15, 1000)
 
 
 @dataclasses.dataclass
@@ -53,7 +57,19 @@ class JudgedRun:
     @functools.cached_property
     def outside_band(self) -> numpy.ndarray:
         """Steps at which the mean loss of the ranks was outside its band."""
-        return numpy.array(self.steps)[~inside_band(numpy.nanmean(self.losses, axis=1))]
+        return numpy.array(self.steps)[abs(self.deviations) > 2.5]
+
+    @functools.cached_property
+    def deviations(self) -> numpy.ndarray:
+        return deviations(numpy.nanmean(self.losses, axis=1))
+
+    def loss_shows(self, first: int, last: int) -> bool:
+        """Whether the mean loss left its band in the steps from `first` to `last`
+        more often than by chance, or ever by four times its width."""
+        seen = [abs(each) for step, each in zip(self.steps, self.deviations) if first <= step <= last]
+        judged = [each for each in seen if not math.isnan(each)]
+        alarms = sum(each > 2.5 for each in judged)
+        return any(each > 10 for each in judged) or at_least(alarms, len(judged), RATE) < fractions.Fraction(1, 100)
 
     @property
     def mean_loss_saw_it(self) -> bool:
@@ -63,9 +79,16 @@ class JudgedRun:
         return bool(((onset <= self.outside_band) & (self.outside_band <= raised)).any())
 
 
-def inside_band(means: numpy.ndarray) -> numpy.ndarray:
-    """Whether each mean loss is within 2.5 exponential standard deviations of the
-    exponential average, memory 0.97, of those before; the first 32 are."""
+def at_least(hits: int, trials: int, rate: fractions.Fraction) -> fractions.Fraction:
+    """The upper tail of the binomial distribution."""
+    return sum(
+        math.comb(trials, k) * rate**k * (1 - rate) ** (trials - k) for k in range(hits, trials + 1)
+    )
+
+
+def deviations(means: numpy.ndarray) -> numpy.ndarray:
+    """Of each mean loss from the exponential average, memory 0.97, of those before,
+    in exponential standard deviations; NaN for the first 32."""
     memory, first = 0.97, 32
     # Weights of the losses before each, and the first one's for what is older.
     count = len(means)
@@ -75,9 +98,9 @@ def inside_band(means: numpy.ndarray) -> numpy.ndarray:
         weights = (1 - memory) * memory ** numpy.arange(i - 1, -1, -1.0)
         average[i] = weights @ means[:i] + memory**i * means[0]
         variance[i] = weights @ (means[:i] - average[:i]) ** 2
-    inside = numpy.abs(means - average) <= 2.5 * numpy.sqrt(variance)
-    inside[:first] = True
-    return inside
+    found = numpy.full(count, numpy.nan)
+    found[first:] = (means - average)[first:] / numpy.sqrt(variance[first:])
+    return found
 
 
 def judge(name: str, muster: pathlib.Path) -> list[JudgedRun]:
