@@ -65,7 +65,11 @@ export class Chart {
   private data: ChartData | null = null;
   private lines: Line[] = [];
   private legendValues: HTMLElement[] = [];
-  private shape = '';
+  /** Ranks that have lines, and the colours of all. */
+  private drawn = '';
+  private dark = false;
+  /** Series of the plot that are not of a rank. */
+  private common = 0;
   private index = -1;
   private cursor: number | null = null;
   private pointed = false;
@@ -93,16 +97,18 @@ export class Chart {
     this.data = data;
     const {series, view, chosen, palette} = data;
     const values = this.values(data);
-    const shape = JSON.stringify([chosen.filter((rank) => series.columns.has(`${this.spec.band}/${rank}`)), palette.dark]);
-    if (!this.plot || shape !== this.shape) {
-      this.shape = shape;
+    const drawn = chosen.filter((rank) => series.columns.has(`${this.spec.band}/${rank}`)).join();
+    if (!this.plot || this.dark !== palette.dark) {
       this.build(values, data);
     } else {
       this.plot.batch(() => {
+        if (drawn !== this.drawn) this.drawRanks(data);
         this.plot!.setData(values, false);
         this.plot!.setScale('x', {min: view.from - 0.5, max: view.to + 0.5});
       });
     }
+    this.drawn = drawn;
+    this.dark = palette.dark;
     this.plotBox.setAttribute('aria-valuemin', String(view.from));
     this.plotBox.setAttribute('aria-valuemax', String(view.to));
     this.setCursor(this.cursor);
@@ -158,7 +164,7 @@ export class Chart {
   }
 
   private build(values: uPlot.AlignedData, data: ChartData): void {
-    const {palette, view, chosen} = data;
+    const {palette, view} = data;
     const edge: uPlot.Series = {stroke: 'transparent', width: 0, points: {show: false}};
     const series: uPlot.Series[] = [{}, edge, edge, edge, edge];
     this.lines = [
@@ -170,14 +176,8 @@ export class Chart {
       this.lines.push({label: line.label, colour: palette[line.colour], dash: line.dash, value: (i) => number(this.column(line.name)[line.of][i])});
     }
     series.push({stroke: palette.blue, width: 2});
-    chosen.forEach((rank, order) => {
-      const name = `${this.spec.band}/${rank}`;
-      if (!data.series.columns.has(name)) return;
-      const colour = palette.ranks[order % palette.ranks.length]!;
-      const dash = DASHES[order % DASHES.length]!;
-      series.push({stroke: colour, width: 1.5, dash: [...dash], points: {show: false}});
-      this.lines.push({label: `rank ${rank}`, colour, dash, value: (i) => number(this.column(name).mean[i])});
-    });
+    this.common = series.length;
+    for (const line of this.rankLines(data)) series.push(line);
     this.buildLegend();
     const axis: uPlot.Axis = {
       stroke: palette.faint,
@@ -214,6 +214,29 @@ export class Chart {
     };
     this.plot?.destroy();
     this.plot = new uPlot(options, values, this.plotBox);
+  }
+
+  /** Lines of the chosen ranks, after what all charts have; tells the legend. */
+  private rankLines({palette, chosen, series}: ChartData): uPlot.Series[] {
+    this.lines.length = 2 + this.spec.lines.length; // mean, band and the chart's own
+    const drawn: uPlot.Series[] = [];
+    chosen.forEach((rank, order) => {
+      const name = `${this.spec.band}/${rank}`;
+      if (!series.columns.has(name)) return;
+      const colour = palette.ranks[order % palette.ranks.length]!;
+      const dash = DASHES[order % DASHES.length]!;
+      drawn.push({stroke: colour, width: 1.5, dash: [...dash], points: {show: false}});
+      this.lines.push({label: `rank ${rank}`, colour, dash, value: (i) => number(this.column(name).mean[i])});
+    });
+    return drawn;
+  }
+
+  /** Other ranks in the plot that there is: a new one takes ten times as long. */
+  private drawRanks(data: ChartData): void {
+    const plot = this.plot!;
+    while (plot.series.length > this.common) plot.delSeries(plot.series.length - 1);
+    for (const line of this.rankLines(data)) plot.addSeries(line);
+    this.buildLegend();
   }
 
   private point(event: PointerEvent | null): void {
