@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -20,8 +21,8 @@ class Extremes {
  public:
   void Add(double value) {
     if (std::isnan(value)) return;
-    min_ = count_ == 0 ? value : std::min(min_, value);
-    max_ = count_ == 0 ? value : std::max(max_, value);
+    min_ = std::min(min_, value);
+    max_ = std::max(max_, value);
     sum_ += value;
     ++count_;
   }
@@ -36,8 +37,8 @@ class Extremes {
   }
 
  private:
-  double min_ = 0;
-  double max_ = 0;
+  double min_ = std::numeric_limits<double>::infinity();
+  double max_ = -std::numeric_limits<double>::infinity();
   double sum_ = 0;
   size_t count_ = 0;
 };

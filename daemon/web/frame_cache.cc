@@ -59,8 +59,8 @@ std::shared_ptr<FrameCache::Slot> FrameCache::SlotFor(
   MutexLock lock(mutex_);
   slots_.remove_if([&](const std::shared_ptr<Slot>& slot) {
     const bool passed =
-        slot->run == run.run && (slot->newest != run.newest ||
-                                 slot->history_run != run.history_run);
+        slot->run == run.run &&
+        (slot->newest != run.newest || slot->history_run != run.history_run);
     return passed || now - slot->since > options_.max_age || now < slot->since;
   });
   for (const std::shared_ptr<Slot>& slot : slots_) {

@@ -79,8 +79,6 @@ export class RunPage implements Page, Board {
   async update(): Promise<void> {
     // Of a run that is not there, only whether it is there by now.
     const first = this.seen === '' && !this.absent;
-    const ranks = first ? this.loadRanks() : null;
-    ranks?.catch(() => undefined); // awaited below, unless something fails before
     const asked = this.absent ? [] : this.api.alerts(this.id).catch(refusal(() => undefined));
     const [runs, answered] = await Promise.all([this.api.runs(), asked]);
     const alerts = answered ?? [];
@@ -104,7 +102,7 @@ export class RunPage implements Page, Board {
       // Which ranks and which quantity, the alerts have said. The charts come
       // first: what is below them shares the daemon's and the browser's time.
       await this.loadSeries();
-      await Promise.all([ranks, this.loadHeatmap(), this.loadMatrix()]);
+      await Promise.all([this.loadHeatmap(), this.loadRanks(), this.loadMatrix()]);
     } else if (state !== this.seen) await this.refresh();
     else await this.loadOther();
     this.seen = state;

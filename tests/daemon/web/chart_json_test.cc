@@ -61,8 +61,7 @@ template <typename Chart>
 void ExpectSame(const Chart& chart) {
   const std::string json = ChartJson(chart);
   MessageDifferencer differencer;
-  EXPECT_TRUE(
-      SameWithNan(differencer).Compare(chart, ReadAs<Chart>(json)))
+  EXPECT_TRUE(SameWithNan(differencer).Compare(chart, ReadAs<Chart>(json)))
       << json;
   EXPECT_TRUE(MessageDifferencer::Equals(
       ReadAs<google::protobuf::Struct>(json),
@@ -100,9 +99,9 @@ TEST(ChartJsonTest, HeatmapIsWhatProtocolBuffersWrite) {
   heatmap.set_run("r");
   heatmap.set_metric("loss");
   heatmap.set_stride(1);
-  for (const float value : {0.0F, -0.5F, 8.0F,
-                            std::numeric_limits<float>::infinity(),
-                            std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float value :
+       {0.0F, -0.5F, 8.0F, std::numeric_limits<float>::infinity(),
+        std::numeric_limits<float>::quiet_NaN()}) {
     heatmap.add_first_step(1);
     heatmap.add_last_step(2);
     heatmap.add_ranks(3);
