@@ -1,5 +1,7 @@
 #include "cli/export.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -20,9 +22,12 @@ class Output {
         file_(path.empty() ? stdout : std::fopen(path.c_str(), "w")) {}
   ~Output() {
     if (path_.empty() || file_ == nullptr) return;
+    struct stat file = {};
+    const bool is_file =
+        ::fstat(::fileno(file_), &file) == 0 && S_ISREG(file.st_mode);
     std::fclose(file_);
-    // Half an export looks like a whole one.
-    if (!complete_) std::remove(path_.c_str());
+    // Half an export looks like a whole one. /dev/stdout is not ours to remove.
+    if (!complete_ && is_file) std::remove(path_.c_str());
   }
 
   absl::Status Write(const std::string& text) {

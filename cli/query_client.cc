@@ -12,6 +12,9 @@ namespace muster::cli {
 namespace {
 
 constexpr std::chrono::seconds kTimeout{5};
+// It waits for others' questions to the history and for a disk, and no answer
+// would spoil the whole export.
+constexpr std::chrono::seconds kExportTimeout{60};
 
 }  // namespace
 
@@ -24,9 +27,9 @@ struct QueryClient::Channel {
   absl::StatusOr<Response> Ask(
       grpc::Status (v1::Query::Stub::*method)(grpc::ClientContext*,
                                               const Request&, Response*),
-      const Request& request) {
+      const Request& request, std::chrono::seconds timeout = kTimeout) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kTimeout);
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
     Response response;
     const grpc::Status status = ((*stub).*method)(&context, request, &response);
     switch (status.error_code()) {
@@ -72,7 +75,7 @@ absl::StatusOr<v1::ListStepsResponse> QueryClient::ListSteps(
 
 absl::StatusOr<v1::ExportStepsResponse> QueryClient::ExportSteps(
     const v1::ExportStepsRequest& request) {
-  return channel_->Ask(&v1::Query::Stub::ExportSteps, request);
+  return channel_->Ask(&v1::Query::Stub::ExportSteps, request, kExportTimeout);
 }
 
 absl::StatusOr<v1::ListAlertsResponse> QueryClient::ListAlerts(

@@ -10,9 +10,9 @@
 
 namespace muster::cli {
 
-// Each call waits for at most five seconds. UNAVAILABLE where the daemon cannot
-// be reached or does not answer; other codes are the daemon's own words.
-// Thread-safe.
+// Each call waits for at most five seconds, ExportSteps for a minute.
+// UNAVAILABLE where the daemon cannot be reached or does not answer; other
+// codes are the daemon's own words. Thread-safe.
 class QueryClient {
  public:
   // `address`: HOST:PORT or unix:PATH.

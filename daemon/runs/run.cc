@@ -219,8 +219,11 @@ void Run::Handle(SourceDeparted& message, frames::Instant now) {
       linked->second.incarnation == message.incarnation) {
     links_.erase(linked);
   }
+  // An older process of the rank takes nothing from the one that lives.
+  if (assembler_.IsCurrent(message.rank, message.incarnation)) {
+    shown_ranks_.Leave(message.rank);
+  }
   assembler_.Depart(message.rank, message.incarnation, now);
-  shown_ranks_.Leave(message.rank);
   dirty_ = true;
   JudgeEvents();
 }

@@ -17,6 +17,9 @@
 namespace muster::sinks {
 namespace {
 
+// Ends a line that was not finished: no whole line has it.
+constexpr char kTorn = '\x18';
+
 std::string LineOf(const QueuedChange& change) {
   return absl::StrCat("+", change.number, "\t", change.id, "\t", change.body,
                       "\n");
@@ -36,7 +39,7 @@ std::deque<QueuedChange> Journal::Load() const {
   std::string line;
   // The last line has its end, or it is not whole.
   while (std::getline(file, line) && !file.eof()) {
-    if (line.empty()) continue;
+    if (line.empty() || line.back() == kTorn) continue;
     const std::vector<std::string> parts =
         absl::StrSplit(line.substr(1), absl::MaxSplits('\t', 2));
     uint64_t number = 0;
@@ -59,14 +62,25 @@ absl::Status Journal::Open() {
   if (descriptor_ < 0) return Error("open");
   const off_t end = ::lseek(descriptor_, 0, SEEK_END);
   bytes_ = end > 0 ? static_cast<size_t>(end) : 0;
-  // What a daemon before this one did not finish must not swallow a line.
-  return bytes_ > 0 ? Append("\n") : absl::OkStatus();
+  // What a daemon before this one did not finish must neither swallow a line
+  // nor be taken for one.
+  const absl::Status status =
+      bytes_ > 0 ? Append({kTorn, '\n'}) : absl::OkStatus();
+  if (!status.ok()) ::close(std::exchange(descriptor_, -1));
+  return status;
 }
 
 absl::Status Journal::Append(const std::string& line) {
   // In one write, so that a line is whole or the last.
   const ssize_t written = ::write(descriptor_, line.data(), line.size());
-  if (written != static_cast<ssize_t>(line.size())) return Error("write");
+  if (written < 0) return Error("write");
+  if (written != static_cast<ssize_t>(line.size())) {
+    // The disk is full. What follows must not be taken for the rest.
+    if (::ftruncate(descriptor_, static_cast<off_t>(bytes_)) == 0) {
+      errno = ENOSPC;
+    }
+    return Error("write");
+  }
   bytes_ += line.size();
   return absl::OkStatus();
 }

@@ -19,9 +19,9 @@ struct QueuedChange {
 };
 
 // Lines "+NUMBER ID BODY" for what waits and "-NUMBER" for what was taken, with
-// all before it; emptied when nothing waits. Not flushed to the disk: it
-// outlives the process, not the machine. Thread-compatible; owned by a
-// WebhookOutbox. An error leaves it usable: the next call tries again.
+// all before it; others say nothing. Emptied when nothing waits. Not flushed to
+// the disk: it outlives the process, not the machine. Thread-compatible; owned
+// by a WebhookOutbox. An error leaves it usable: the next call tries again.
 class Journal {
  public:
   // Above this it is long, unless twice what waited needed more.

@@ -102,6 +102,15 @@ void WebhookOutbox::Keep() {
     if (!status.ok()) return;
     kept_ = change.number;
   }
+  // Also while nothing is taken: what was dropped is in it still.
+  if (!journal_->is_long()) return;
+  std::deque<QueuedChange> waiting;
+  {
+    MutexLock lock(mutex_);
+    waiting = changes_;
+  }
+  while (!waiting.empty() && waiting.back().number > kept_) waiting.pop_back();
+  TellOnce(journal_->Rewrite(waiting));
 }
 
 void WebhookOutbox::TellOnce(const absl::Status& status) {
@@ -134,7 +143,6 @@ absl::StatusOr<std::optional<Delivery>> WebhookOutbox::Make(Moment now) {
 void WebhookOutbox::Done(Outcome outcome, Moment now) {
   if (outcome != Outcome::kTaken) return;
   Keep();
-  std::deque<QueuedChange> waiting;
   bool none_waits = true;
   {
     MutexLock lock(mutex_);
@@ -144,12 +152,8 @@ void WebhookOutbox::Done(Outcome outcome, Moment now) {
     }
     // What has come since Keep() is none of the journal's yet.
     none_waits = changes_.empty() || changes_.front().number > kept_;
-    if (journal_ && journal_->is_long()) waiting = changes_;
   }
-  if (!journal_) return;
-  while (!waiting.empty() && waiting.back().number > kept_) waiting.pop_back();
-  TellOnce(waiting.empty() ? journal_->Taken(made_, none_waits)
-                           : journal_->Rewrite(waiting));
+  if (journal_) TellOnce(journal_->Taken(made_, none_waits));
 }
 
 OutboxCounts WebhookOutbox::counts() const {

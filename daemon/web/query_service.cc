@@ -107,8 +107,13 @@ class QueryService final : public v1::Query::CallbackService {
   grpc::ServerUnaryReactor* FinishLater(grpc::CallbackServerContext* context,
                                         Response& response, Ask ask) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    readers_.Enqueue([reactor, &response, ask = std::move(ask)] {
-      FinishNow(*reactor, response, ask);
+    readers_.Enqueue([context, reactor, &response, ask = std::move(ask)] {
+      // Who has gone does not hold up those who wait.
+      if (context->IsCancelled()) {
+        reactor->Finish(grpc::Status::CANCELLED);
+      } else {
+        FinishNow(*reactor, response, ask);
+      }
     });
     return reactor;
   }

@@ -10,7 +10,9 @@ import dashboards
 import numpy
 import pytest
 from conftest import BUILD, Musterd, wait_for
+from processes import free_address
 from prometheus_server import Prometheus, needs_prometheus
+from receivers import Receiver
 
 import muster
 
@@ -57,6 +59,7 @@ def _report_all(address, stop):
 class Site:
     """musterd with a history, four runs, and a Prometheus that scrapes it.
 
+    It also tells a receiver that takes what it is sent and one that is dead, and writes into a second Prometheus.
     `full` reports everything, `faulty` has a rank whose loss and norm are too high, `stalled` has fallen silent,
     nothing is wrong with `healthy`.
     """
@@ -70,7 +73,23 @@ class Site:
             raise
 
     def _start(self, folder):
-        self.musterd = Musterd(folder, f"--data-dir={folder / 'data'}")
+        written = Prometheus(folder / "written", flags=["--web.enable-remote-write-receiver"])
+        self._running.append(written.stop)
+        people = Receiver()
+        self._running.append(people.close)
+        config = folder / "musterd.yaml"
+        config.write_text(
+            json.dumps(
+                {
+                    "sinks": {
+                        "alertmanagers": [{"url": people.url, "name": "people"}],
+                        "webhooks": [{"url": f"http://{free_address()}", "name": "nobody"}],
+                    },
+                    "remote_write": {"url": f"http://{written.address}/api/v1/write"},
+                }
+            )
+        )
+        self.musterd = Musterd(folder, f"--config={config}", f"--data-dir={folder / 'data'}")
         self._running.append(self.musterd.stop)
         fork = multiprocessing.get_context("fork")
         ends = fork.Event()
@@ -257,3 +276,13 @@ def test_the_rank_at_fault_stands_apart(site):
         for one in _ask(site, "muster-run", "Ranks", run="faulty")
     }
     assert states == {str(rank): "1" if rank == 3 else "0" for rank in range(8)}
+
+
+def test_the_receiver_that_is_dead_is_seen(site):
+    reached = {
+        one["metric"]["receiver"]: one["value"][1]
+        for one in _ask(site, "muster-itself", "Receivers reached")
+    }
+    assert reached == {"people": "1", "nobody": "0"}
+    assert _ask_one(site, "muster-itself", "Remote write answered") == 1
+    assert _ask_one(site, "muster-itself", "Age of the newest delivered step") < 10

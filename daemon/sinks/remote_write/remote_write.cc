@@ -24,6 +24,13 @@ namespace {
 // sent again after a crash, and refused.
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 
+// Another process has the file, descriptors have run out, a disk is away: what
+// is there may be read later.
+bool MayPass(const absl::Status& error) {
+  return absl::IsUnavailable(error) || absl::IsNotFound(error) ||
+         absl::IsAborted(error) || absl::IsResourceExhausted(error);
+}
+
 HttpHeaders HeadersOf(const Options& options) {
   HttpHeaders headers = {{"Content-Encoding", "snappy"},
                          {"Content-Type", "application/x-protobuf"},
@@ -204,6 +211,7 @@ class RemoteWrite::Impl {
 
   // Sends what waits; false if it was time to stop before.
   bool SendAll() {
+    unread_ = false;
     for (;;) {
       const std::vector<std::string> runs = Waiting();
       if (runs.empty()) return true;
@@ -211,6 +219,8 @@ class RemoteWrite::Impl {
         if (!SendSome(run)) return false;
         if (clock_.monotonic() >= saved_ + kSaveEvery) SaveMarks();
       }
+      // Read again after a while.
+      if (unread_) return true;
     }
   }
 
@@ -261,6 +271,14 @@ class RemoteWrite::Impl {
     }
     auto steps = ReadSteps(history_path_, *range, options_.batch_samples,
                            options_.max_ranks);
+    unread_ |= MayPass(steps.status());
+    if (unread_ != std::exchange(read_fails_, unread_)) {
+      tell_(unread_, unread_ ? absl::StrCat("remote write: the history cannot "
+                                            "be read, and will be again: ",
+                                            steps.status().message())
+                             : "remote write: the history is read again");
+    }
+    if (MayPass(steps.status())) return {};
     if (!steps.ok()) {
       tell_(true, absl::StrCat("remote write: steps of run '", run,
                                "' cannot be read and are not sent: ",
@@ -344,6 +362,8 @@ class RemoteWrite::Impl {
   Marks marks_;
   bool unsaved_ = false;
   bool marks_fail_ = false;
+  bool unread_ = false;      // some of this turn's backlog could not be read
+  bool read_fails_ = false;  // and that was told
   absl::Duration saved_ = -absl::InfiniteDuration();
 
   mutable Mutex mutex_;

@@ -186,6 +186,85 @@ const history = [
   }),
 ];
 
+const RECEIVER = 'instance, sink, receiver';
+const receiver = (what: string) => `${one} {{sink}} {{receiver}}${what}`;
+
+// Who is told what fires. Nothing is shown of a daemon without receivers.
+const sinks = [
+  timeSeries({
+    title: 'Receivers reached',
+    description: '1 while an Alertmanager or webhook takes what it is sent; 0 from a post that failed to the next one that it takes.',
+    size: [8, 8],
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    max: 1,
+    queries: [[muster.daemonGauge('muster_sink_up'), receiver('')]],
+  }),
+  timeSeries({
+    title: 'Kept to be told',
+    description: 'Of an Alertmanager: alerts that fire or ended within five minutes. Of a webhook: changes that wait; above 0 for long, it takes none.',
+    size: [8, 8],
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    queries: [[muster.daemonGauge('muster_sink_held'), receiver('')]],
+  }),
+  timeSeries({
+    title: 'Posts to receivers',
+    description: 'Posts each minute that were taken, and that failed; and alerts or changes that were given up.',
+    size: [8, 8],
+    unit: 'none',
+    min: 0,
+    queries: [
+      [`60 * ${muster.daemonRate('muster_sink_sent_total', RECEIVER)}`, receiver(' taken')],
+      [`60 * ${muster.daemonRate('muster_sink_failed_total', RECEIVER)}`, receiver(' failed')],
+      [`60 * ${muster.daemonRate('muster_sink_dropped_total', RECEIVER)}`, receiver(' given up')],
+    ],
+  }),
+];
+
+const newest = muster.daemonGauge('muster_remote_write_newest_timestamp_seconds');
+const remoteWrite = [
+  timeSeries({
+    title: 'Remote write answered',
+    description: '1 while the receiver of remote write answers; 0 while requests fail and are tried again.',
+    size: [6, 8],
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    max: 1,
+    queries: [[muster.daemonGauge('muster_remote_write_up'), one]],
+  }),
+  timeSeries({
+    title: 'Samples of remote write',
+    description: 'Samples each second. sent: taken; present: the receiver had them already; refused and dropped: lost.',
+    size: [6, 8],
+    unit: 'cps',
+    min: 0,
+    queries: [
+      [muster.daemonRate('muster_remote_write_samples_total', 'instance, result'), `${one} {{result}}`],
+      [muster.daemonRate('muster_remote_write_retries_total'), `${one} requests again`],
+    ],
+  }),
+  timeSeries({
+    title: 'Waiting for remote write',
+    description: 'Memory of the steps that wait to be sent. With a history the rest waits there.',
+    size: [6, 8],
+    unit: 'bytes',
+    min: 0,
+    queries: [[muster.daemonGauge('muster_remote_write_queue_bytes'), one]],
+  }),
+  timeSeries({
+    title: 'Age of the newest delivered step',
+    description: 'A second or so while a run is judged. It rises while the receiver does not answer, and where nothing is judged.',
+    size: [6, 8],
+    unit: 's',
+    min: 0,
+    queries: [[`time() - ${newest}`, one]],
+  }),
+];
+
 const process = [
   timeSeries({
     title: 'Memory',
@@ -252,6 +331,8 @@ export function itselfDashboard(): Dashboard {
       { title: 'Reports and frames', panels: reports },
       { title: 'Runs and speed', panels: speed },
       { title: 'History', panels: history },
+      { title: 'Who is told what fires', panels: sinks },
+      { title: 'Remote write', panels: remoteWrite },
       { title: 'Process', panels: [...process, versions] },
     ],
   );

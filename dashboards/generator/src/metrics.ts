@@ -37,7 +37,13 @@ export type DaemonGauge =
   | 'muster_runs'
   | 'muster_history_up'
   | 'muster_history_file_bytes'
-  | 'muster_history_queue_bytes';
+  | 'muster_history_queue_bytes'
+  // Where receivers are configured.
+  | 'muster_sink_up'
+  | 'muster_sink_held'
+  | 'muster_remote_write_up'
+  | 'muster_remote_write_queue_bytes'
+  | 'muster_remote_write_newest_timestamp_seconds';
 
 export type RunCounter =
   | 'muster_alerts_total'
@@ -52,7 +58,12 @@ export type DaemonCounter =
   | 'muster_history_frames_deleted_total'
   | 'muster_history_commits_total'
   | 'muster_history_commit_seconds_total'
-  | 'muster_history_errors_total';
+  | 'muster_history_errors_total'
+  | 'muster_sink_sent_total'
+  | 'muster_sink_failed_total'
+  | 'muster_sink_dropped_total'
+  | 'muster_remote_write_samples_total'
+  | 'muster_remote_write_retries_total';
 
 // Each judged frame, whatever the scrape interval.
 export type StepHistogram =

@@ -1,5 +1,7 @@
 #include "daemon/sinks/journal.h"
 
+#include <sys/resource.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -62,8 +64,24 @@ TEST_F(JournalTest, LineThatWasNotFinishedIsLeftOut) {
     EXPECT_EQ(next.Load().size(), 2u) << torn;
     // What follows it is whole.
     ASSERT_TRUE(next.Add(Change(7)).ok());
-    EXPECT_EQ(Journal(copy).Load().back().number, 7u) << torn;
+    // And nobody after that takes the torn line for a whole one.
+    const auto waiting = Journal(copy).Load();
+    ASSERT_EQ(waiting.size(), 3u) << torn;
+    EXPECT_EQ(waiting.back().number, 7u) << torn;
   }
+}
+
+TEST_F(JournalTest, LineForWhichTheDiskHadNoRoomIsTakenBack) {
+  ASSERT_TRUE(journal_.Add(Change(1)).ok());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit full{std::filesystem::file_size(path_) + 5, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  const absl::Status status = journal_.Add(Change(2));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(journal_.Add(Change(2)).ok());
+  EXPECT_EQ(Waiting(), (Numbers{1, 2}));
 }
 
 TEST_F(JournalTest, IsWrittenAnewWhenItIsLong) {

@@ -1,5 +1,6 @@
 #include "daemon/sinks/webhook.h"
 
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -144,6 +145,28 @@ TEST_F(WebhookTest, GoesOnWithWhatWaitedInADaemonBefore) {
     life->Done(Outcome::kTaken, now);
   }
   EXPECT_EQ(open()->counts().held, 0u);
+}
+
+TEST_F(WebhookTest, WhatIsKeptStaysSmallWhileNothingIsTaken) {
+  const TemporaryFolder folder;
+  const std::string path = folder.File("queue");
+  const Moment now{absl::ZeroDuration(), wall_};
+  uint64_t id = 0;
+  size_t body_bytes = 0;
+  {
+    WebhookOutbox outbox(options_, webhook_, std::make_unique<Journal>(path));
+    for (size_t written = 0; written < 2 * Journal::kMaxBytes;) {
+      outbox.Take("gpt", AnAlert(++id, State::kFiring, wall_), now);
+      outbox.Keep();
+      if (id == 1) body_bytes = (*outbox.Make(now))->body.size();
+      written += body_bytes;
+    }
+  }
+  EXPECT_LE(std::filesystem::file_size(path), Journal::kMaxBytes);
+  WebhookOutbox next(options_, webhook_, std::make_unique<Journal>(path));
+  EXPECT_EQ(next.counts().held, 3u);
+  EXPECT_THAT((*next.Make(now))->body,
+              HasSubstr("\"id\":" + std::to_string(id - 2) + ","));
 }
 
 TEST_F(WebhookTest, DeliversThoughItCannotBeKept) {

@@ -2,6 +2,7 @@
 
 #include <snappy.h>
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -132,6 +133,41 @@ TEST(RemoteWriteTest, AHistoryThatBeganAnewIsSentFromItsBegin) {
   Start(receiver, history)->Stop(absl::Seconds(30));
   EXPECT_THAT(StepsIn(receiver.posts()),
               ElementsAre(Pair(kBeganMs + 1000, 1), Pair(kBeganMs + 2000, 2)));
+}
+
+// Descriptors may have run out, or another process may have the file.
+TEST(RemoteWriteTest, WaitsForAHistoryThatCannotBeReadNow) {
+  const TemporaryFolder folder;
+  const std::string history = folder.File("history.db");
+  const std::string away = folder.File("away");
+  auto writer = testing::OpenHistory(history);
+  const int64_t run = testing::StoreRun(*writer, "r", 4, false);
+  writer->Stop();
+  ASSERT_TRUE(WriteMarks(history + ".remote_write",
+                         {.since_ms = 0,
+                          .runs = {{"r", {{run, 0}, kBeganMs - 60'000}}}})
+                  .ok());
+  HttpReceiver receiver([&](size_t n, const ReceivedPost&) {
+    if (n == 0) std::filesystem::rename(history, away);
+    return muster::testing::PostAnswer();
+  });
+  Options options;
+  options.endpoint.url = receiver.url();
+  options.interval = absl::Milliseconds(10);
+  options.batch_samples = 1;
+  std::vector<bool> told;
+  const auto remote_write = RemoteWrite::Create(
+      options, history, Clock::System(), [&](bool failing, const std::string&) {
+        if (failing) std::filesystem::rename(away, history);
+        told.push_back(failing);
+      });
+  ASSERT_TRUE(remote_write.ok()) << remote_write.status();
+  ASSERT_TRUE(receiver.WaitForPosts(4));
+  (*remote_write)->Stop(absl::Seconds(30));
+  EXPECT_THAT(StepsIn(receiver.posts()),
+              ElementsAre(Pair(kBeganMs + 1000, 1), Pair(kBeganMs + 2000, 2),
+                          Pair(kBeganMs + 4000, 3), Pair(kBeganMs + 5000, 4)));
+  EXPECT_THAT(told, ElementsAre(true, false));
 }
 
 TEST(RemoteWriteTest, BeginsWithWhatIsJudgedFromNowOn) {
