@@ -1,7 +1,7 @@
 // One quantity over steps: its mean, the band of the ranks, chosen ranks, and
 // where alerts began.
 import uPlot from 'uplot';
-import {GUTTER, zoomKey, type Board} from './board.ts';
+import {GUTTER, MOST_CHOSEN, zoomKey, type Board} from './board.ts';
 import {DASHES, type Palette} from './colour.ts';
 import {h, say} from './dom.ts';
 import {integer, number, steps} from './format.ts';
@@ -68,8 +68,6 @@ export class Chart {
   /** Ranks that have lines, and the colours of all. */
   private drawn = '';
   private dark = false;
-  /** Series of the plot that are not of a rank. */
-  private common = 0;
   private index = -1;
   private cursor: number | null = null;
   private pointed = false;
@@ -102,7 +100,7 @@ export class Chart {
       this.build(values, data);
     } else {
       this.plot.batch(() => {
-        if (drawn !== this.drawn) this.drawRanks(data);
+        if (drawn !== this.drawn) this.nameLines(data);
         this.plot!.setData(values, false);
         this.plot!.setScale('x', {min: view.from - 0.5, max: view.to + 0.5});
       });
@@ -155,9 +153,9 @@ export class Chart {
     const rows: Values[] = [series.first.map((first, i) => (first + series.last[i]!) / 2), band.max, band.min, mean.max, mean.min];
     for (const line of this.spec.lines) rows.push(column(line.name)[line.of]);
     rows.push(mean.mean);
-    for (const rank of chosen) {
-      const own = series.columns.get(`${this.spec.band}/${rank}`);
-      if (own) rows.push(extremes(own, band));
+    for (let order = 0; order < MOST_CHOSEN; ++order) {
+      const own = series.columns.get(`${this.spec.band}/${chosen[order]}`);
+      rows.push(own ? extremes(own, band) : []);
     }
     const length = rows[0]!.length;
     return rows.map((row) => (row.length === length ? row : Array.from({length}, () => null))) as uPlot.AlignedData;
@@ -176,9 +174,10 @@ export class Chart {
       this.lines.push({label: line.label, colour: palette[line.colour], dash: line.dash, value: (i) => number(this.column(line.name)[line.of][i])});
     }
     series.push({stroke: palette.blue, width: 2});
-    this.common = series.length;
-    for (const line of this.rankLines(data)) series.push(line);
-    this.buildLegend();
+    // A line for each that can be chosen, without values where none is: to make
+    // a plot anew takes ten times as long as to draw one.
+    for (let order = 0; order < MOST_CHOSEN; ++order) series.push({stroke: palette.ranks[order]!, width: 1.5, dash: [...DASHES[order]!], points: {show: false}});
+    this.nameLines(data);
     const axis: uPlot.Axis = {
       stroke: palette.faint,
       font: '12px system-ui, sans-serif',
@@ -216,26 +215,14 @@ export class Chart {
     this.plot = new uPlot(options, values, this.plotBox);
   }
 
-  /** Lines of the chosen ranks, after what all charts have; tells the legend. */
-  private rankLines({palette, chosen, series}: ChartData): uPlot.Series[] {
-    this.lines.length = 2 + this.spec.lines.length; // mean, band and the chart's own
-    const drawn: uPlot.Series[] = [];
+  /** The legend: what all charts have, then the chosen ranks. */
+  private nameLines({palette, chosen, series}: ChartData): void {
+    this.lines.length = 2 + this.spec.lines.length;
     chosen.forEach((rank, order) => {
       const name = `${this.spec.band}/${rank}`;
       if (!series.columns.has(name)) return;
-      const colour = palette.ranks[order % palette.ranks.length]!;
-      const dash = DASHES[order % DASHES.length]!;
-      drawn.push({stroke: colour, width: 1.5, dash: [...dash], points: {show: false}});
-      this.lines.push({label: `rank ${rank}`, colour, dash, value: (i) => number(this.column(name).mean[i])});
+      this.lines.push({label: `rank ${rank}`, colour: palette.ranks[order]!, dash: DASHES[order]!, value: (i) => number(this.column(name).mean[i])});
     });
-    return drawn;
-  }
-
-  /** Other ranks in the plot that there is: a new one takes ten times as long. */
-  private drawRanks(data: ChartData): void {
-    const plot = this.plot!;
-    while (plot.series.length > this.common) plot.delSeries(plot.series.length - 1);
-    for (const line of this.rankLines(data)) plot.addSeries(line);
     this.buildLegend();
   }
 
