@@ -24,6 +24,7 @@
 #include "daemon/runs/registry.h"
 #include "daemon/sinks/remote_write/remote_write.h"
 #include "daemon/sinks/sinks.h"
+#include "daemon/web/frame_cache.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
 #include "grpc/support/log.h"
@@ -256,6 +257,7 @@ class Server::Impl {
                    .version = DaemonVersion()});
             },
         .ready = [this] { return ready_.load(); },
+        .frame_cache = frame_cache_,
         .page = page::Embedded(),
         .version = DaemonVersion(),
     };
@@ -330,6 +332,8 @@ class Server::Impl {
   const std::unique_ptr<history::Writer> history_;
   // Reading must not take the processors from judging.
   std::counting_semaphore<> history_readers_{1};
+  const std::shared_ptr<web::FrameCache> frame_cache_ =
+      std::make_shared<web::FrameCache>(web::FrameCache::Options());
   sinks::Sinks sinks_;
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;

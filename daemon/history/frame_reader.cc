@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string_view>
 
@@ -19,6 +20,11 @@ int64_t Signed(uint64_t value) { return static_cast<int64_t>(value); }
 template <typename T>
 T LittleEndian(const char* bytes) {
   T value = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    // One load; GCC makes eight of the loop below.
+    std::memcpy(&value, bytes, sizeof(T));
+    return value;
+  }
   for (size_t i = 0; i < sizeof(T); ++i) {
     value |= static_cast<T>(static_cast<unsigned char>(bytes[i])) << 8 * i;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -20,8 +21,8 @@ class Extremes {
  public:
   void Add(double value) {
     if (std::isnan(value)) return;
-    min_ = count_ == 0 ? value : std::min(min_, value);
-    max_ = count_ == 0 ? value : std::max(max_, value);
+    min_ = std::min(min_, value);
+    max_ = std::max(max_, value);
     sum_ += value;
     ++count_;
   }
@@ -36,8 +37,8 @@ class Extremes {
   }
 
  private:
-  double min_ = 0;
-  double max_ = 0;
+  double min_ = std::numeric_limits<double>::infinity();
+  double max_ = -std::numeric_limits<double>::infinity();
   double sum_ = 0;
   size_t count_ = 0;
 };
@@ -94,38 +95,36 @@ std::vector<uint32_t> RanksOf(const Frames& frames) {
   return ranks;
 }
 
-// Signed distances from the median of each frame, rank by rank as in the
-// frames; none for a frame without values.
-std::vector<std::vector<double>> Distances(const Frames& frames,
-                                           RankNumber number) {
-  std::vector<std::vector<double>> distances(frames.size());
+// Signed distances from the median of each frame, one frame's ranks after the
+// other's; NaN where there is no value.
+std::vector<double> Distances(const Frames& frames, RankNumber number) {
+  size_t count = 0;
+  for (const FrameNumbers& frame : frames) count += frame.ranks.size();
+  std::vector<double> distances;
+  distances.reserve(count);
   std::vector<double> present;
-  for (size_t i = 0; i < frames.size(); ++i) {
+  for (const FrameNumbers& frame : frames) {
+    const size_t begin = distances.size();
     present.clear();
-    std::vector<double>& values = distances[i];
-    values.reserve(frames[i].ranks.size());
-    for (const RankNumbers& rank : frames[i].ranks) {
-      values.push_back(ValueOf(rank, number));
-      if (!std::isnan(values.back())) present.push_back(values.back());
+    for (const RankNumbers& rank : frame.ranks) {
+      const double value = ValueOf(rank, number);
+      distances.push_back(value);
+      if (!std::isnan(value)) present.push_back(value);
     }
-    if (present.empty()) {
-      values.clear();
-      continue;
-    }
+    if (present.empty()) continue;
     const double median = Median(present);
-    for (double& value : values) value -= median;
+    for (size_t i = begin; i < distances.size(); ++i) distances[i] -= median;
   }
   return distances;
 }
 
 // 0 if all are 0.
-double RobustScale(const std::vector<std::vector<double>>& distances) {
+double RobustScale(const std::vector<double>& distances) {
   constexpr double kOfMedian = 1.4826;
   std::vector<double> magnitudes;
-  for (const auto& frame : distances) {
-    for (const double distance : frame) {
-      if (!std::isnan(distance)) magnitudes.push_back(std::abs(distance));
-    }
+  magnitudes.reserve(distances.size());
+  for (const double distance : distances) {
+    if (!std::isnan(distance)) magnitudes.push_back(std::abs(distance));
   }
   if (magnitudes.empty()) return 0;
   const double median = Median(magnitudes);
@@ -213,26 +212,32 @@ Envelope EnvelopeOfRank(const Frames& frames,
 Deviations DeviationsOf(const Frames& frames,
                         const std::vector<Bucket>& buckets, RankNumber number,
                         size_t most_ranks) {
-  const auto distances = Distances(frames, number);
+  const std::vector<double> distances = Distances(frames, number);
   const double scale = RobustScale(distances);
   const size_t columns = buckets.size();
   Deviations all;
   all.ranks = RanksOf(frames);
   all.values.assign(all.ranks.size() * columns, static_cast<float>(kAbsent));
+  std::vector<double> largest;  // of each rank in a bucket
+  size_t next = 0;              // of the distances
   for (size_t column = 0; column < columns; ++column) {
+    largest.assign(all.ranks.size(), kAbsent);
     for (size_t i = buckets[column].begin; i < buckets[column].end; ++i) {
       size_t row = 0;
-      for (size_t j = 0; j < distances[i].size(); ++j) {
-        while (all.ranks[row] != frames[i].ranks[j].rank) ++row;
-        const double distance = distances[i][j];
+      for (const RankNumbers& rank : frames[i].ranks) {
+        while (all.ranks[row] != rank.rank) ++row;
+        const double distance = distances[next++];
         if (std::isnan(distance)) continue;
-        const auto value =
-            scale > 0 ? static_cast<float>(distance / scale) : 0.0F;
-        float& shown = all.values[row * columns + column];
-        if (std::isnan(shown) || std::abs(value) > std::abs(shown)) {
-          shown = value;
+        double& shown = largest[row];
+        if (std::isnan(shown) || std::abs(distance) > std::abs(shown)) {
+          shown = distance;
         }
       }
+    }
+    for (size_t row = 0; row < largest.size(); ++row) {
+      if (std::isnan(largest[row])) continue;
+      all.values[row * columns + column] =
+          scale > 0 ? static_cast<float>(largest[row] / scale) : 0.0F;
     }
   }
   const std::vector<size_t> rows = MostDeviant(all, columns, most_ranks);

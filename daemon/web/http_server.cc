@@ -14,6 +14,7 @@
 
 #include "daemon/base/mutex.h"
 #include "daemon/web/elastic_task_queue.h"
+#include "daemon/web/gzip.h"
 #include "daemon/web/index.h"
 #include "daemon/web/routes.h"
 #include "daemon/web/socket.h"
@@ -42,20 +43,30 @@ void Write(const Reply& reply, httplib::Response& response) {
   }
 }
 
-// Where the encodings that the client accepts are kept from httplib.
+// Where the encodings that the client accepts are kept from httplib, which
+// compresses even what is compressed already, and at levels that take longer
+// than all else of an answer.
 constexpr char kAccepts[] = "Muster-Accept-Encoding";
 
-// httplib compresses what it can, even what is compressed already, and prefers
-// Brotli at its highest level, which takes a second for a chart's numbers. It
-// is left with gzip, and with nothing for the page, which is compressed.
-void ChooseEncoding(httplib::Request& request) {
+void HideEncodings(httplib::Request& request) {
   const std::string accepts = request.get_header_value("Accept-Encoding");
   request.headers.erase("Accept-Encoding");
   request.headers.erase(kAccepts);
   request.headers.emplace(kAccepts, accepts);
-  if (request.path != "/" && AcceptsGzip(accepts)) {
-    request.headers.emplace("Accept-Encoding", "gzip");
+}
+
+// Packs what is worth it. The page packs itself.
+void Pack(const std::string& accepts, httplib::Response& response) {
+  constexpr size_t kWorthIt = 1024;
+  if (response.body.size() < kWorthIt ||
+      response.has_header("Content-Encoding") || !AcceptsGzip(accepts)) {
+    return;
   }
+  std::string packed = Gzip(response.body);
+  if (packed.empty()) return;
+  response.body = std::move(packed);
+  response.set_header("Content-Encoding", "gzip");
+  response.set_header("Vary", "Accept-Encoding");
 }
 
 // httplib's parser and writer, without its listener, threads and router (which
@@ -74,6 +85,7 @@ class Engine : public httplib::Server {
           .accept_encoding = request.get_header_value(kAccepts),
           .if_none_match = request.get_header_value("If-None-Match")};
       Write(Answer(source, request.path, request.params, headers), response);
+      Pack(headers.accept_encoding, response);
       return HandlerResponse::Handled;
     });
     set_exception_handler([](const httplib::Request&,
@@ -98,7 +110,7 @@ class Engine : public httplib::Server {
     bool reusable = false;
     const bool good = process_request(
         stream, last, closed, [&reusable](httplib::Request& request) {
-          ChooseEncoding(request);
+          HideEncodings(request);
           reusable = IsRead(request.method) &&
                      !request.has_header("Content-Length") &&
                      !request.has_header("Transfer-Encoding");

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "daemon/web/chart_json.h"
 #include "daemon/web/index.h"
 #include "daemon/web/parameters.h"
 #include "daemon/web/queries.h"
@@ -32,6 +33,9 @@ std::string ToJson(const google::protobuf::Message& message) {
       google::protobuf::util::MessageToJsonString(message, &json, options);
   return status.ok() ? json : "{}";
 }
+
+std::string ToJson(const v1::Series& series) { return ChartJson(series); }
+std::string ToJson(const v1::Heatmap& heatmap) { return ChartJson(heatmap); }
 
 int HttpStatusOf(absl::StatusCode code) {
   switch (code) {

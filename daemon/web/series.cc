@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/web/current_frames.h"
 #include "daemon/web/decimate.h"
+#include "daemon/web/frame_cache.h"
 
 namespace muster::web {
 namespace {
@@ -59,7 +61,7 @@ absl::Status OutOfRange(const char* name, uint64_t value, uint64_t max) {
 
 struct RunFrames {
   std::shared_ptr<const runs::RunSnapshot> run;
-  CurrentFrames current;
+  std::shared_ptr<const CurrentFrames> current;
 };
 
 // What both requests ask for.
@@ -79,9 +81,18 @@ absl::StatusOr<RunFrames> FramesOf(const Source& source,
   if (found.run == nullptr) {
     return absl::NotFoundError(absl::StrCat("no run '", request.run(), "'"));
   }
-  auto current = ReadCurrentFrames(source, *found.run, from, to);
+  const auto read = [&] {
+    return ReadCurrentFrames(source, *found.run, from, to);
+  };
+  if (source.frame_cache != nullptr) {
+    auto kept = source.frame_cache->Get(*found.run, from, to, read);
+    if (!kept.ok()) return kept.status();
+    found.current = *std::move(kept);
+    return found;
+  }
+  auto current = read();
   if (!current.ok()) return current.status();
-  found.current = *std::move(current);
+  found.current = std::make_shared<const CurrentFrames>(*std::move(current));
   return found;
 }
 
@@ -118,7 +129,7 @@ absl::StatusOr<v1::Series> GetSeries(const Source& source,
   }
   const auto found = FramesOf(source, request);
   if (!found.ok()) return found.status();
-  const CurrentFrames& current = found->current;
+  const CurrentFrames& current = *found->current;
   const auto buckets =
       Buckets(current.frames.size(),
               request.points() == 0 ? kDefaultPoints : request.points());
@@ -163,7 +174,7 @@ absl::StatusOr<v1::Heatmap> GetHeatmap(const Source& source,
   }
   const auto found = FramesOf(source, request);
   if (!found.ok()) return found.status();
-  const CurrentFrames& current = found->current;
+  const CurrentFrames& current = *found->current;
   const auto buckets =
       Buckets(current.frames.size(),
               request.columns() == 0 ? kDefaultColumns : request.columns());

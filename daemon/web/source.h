@@ -18,6 +18,8 @@
 
 namespace muster::web {
 
+class FrameCache;
+
 // All functions are thread-safe, and set unless they say otherwise.
 struct Source {
   // Newest snapshot of each run, ordered by run id; never null elements.
@@ -42,6 +44,8 @@ struct Source {
   // Whether the daemon takes reports: false before it listens and while it
   // drains.
   std::function<bool()> ready;
+  // Keeps what the charts have read; null: each reads for itself.
+  std::shared_ptr<FrameCache> frame_cache = nullptr;
   // What `/` shows; null if it was not built in.
   const page::Page* page = nullptr;
   // Version of the daemon.

@@ -1,7 +1,7 @@
 // One quantity over steps: its mean, the band of the ranks, chosen ranks, and
 // where alerts began.
 import uPlot from 'uplot';
-import {GUTTER, zoomKey, type Board} from './board.ts';
+import {GUTTER, MOST_CHOSEN, zoomKey, type Board} from './board.ts';
 import {DASHES, type Palette} from './colour.ts';
 import {h, say} from './dom.ts';
 import {integer, number, steps} from './format.ts';
@@ -65,7 +65,9 @@ export class Chart {
   private data: ChartData | null = null;
   private lines: Line[] = [];
   private legendValues: HTMLElement[] = [];
-  private shape = '';
+  /** Ranks that have lines, and the colours of all. */
+  private drawn = '';
+  private dark = false;
   private index = -1;
   private cursor: number | null = null;
   private pointed = false;
@@ -93,16 +95,18 @@ export class Chart {
     this.data = data;
     const {series, view, chosen, palette} = data;
     const values = this.values(data);
-    const shape = JSON.stringify([chosen.filter((rank) => series.columns.has(`${this.spec.band}/${rank}`)), palette.dark]);
-    if (!this.plot || shape !== this.shape) {
-      this.shape = shape;
+    const drawn = chosen.filter((rank) => series.columns.has(`${this.spec.band}/${rank}`)).join();
+    if (!this.plot || this.dark !== palette.dark) {
       this.build(values, data);
     } else {
       this.plot.batch(() => {
+        if (drawn !== this.drawn) this.nameLines(data);
         this.plot!.setData(values, false);
         this.plot!.setScale('x', {min: view.from - 0.5, max: view.to + 0.5});
       });
     }
+    this.drawn = drawn;
+    this.dark = palette.dark;
     this.plotBox.setAttribute('aria-valuemin', String(view.from));
     this.plotBox.setAttribute('aria-valuemax', String(view.to));
     this.setCursor(this.cursor);
@@ -149,16 +153,16 @@ export class Chart {
     const rows: Values[] = [series.first.map((first, i) => (first + series.last[i]!) / 2), band.max, band.min, mean.max, mean.min];
     for (const line of this.spec.lines) rows.push(column(line.name)[line.of]);
     rows.push(mean.mean);
-    for (const rank of chosen) {
-      const own = series.columns.get(`${this.spec.band}/${rank}`);
-      if (own) rows.push(extremes(own, band));
+    for (let order = 0; order < MOST_CHOSEN; ++order) {
+      const own = series.columns.get(`${this.spec.band}/${chosen[order]}`);
+      rows.push(own ? extremes(own, band) : []);
     }
     const length = rows[0]!.length;
     return rows.map((row) => (row.length === length ? row : Array.from({length}, () => null))) as uPlot.AlignedData;
   }
 
   private build(values: uPlot.AlignedData, data: ChartData): void {
-    const {palette, view, chosen} = data;
+    const {palette, view} = data;
     const edge: uPlot.Series = {stroke: 'transparent', width: 0, points: {show: false}};
     const series: uPlot.Series[] = [{}, edge, edge, edge, edge];
     this.lines = [
@@ -170,15 +174,10 @@ export class Chart {
       this.lines.push({label: line.label, colour: palette[line.colour], dash: line.dash, value: (i) => number(this.column(line.name)[line.of][i])});
     }
     series.push({stroke: palette.blue, width: 2});
-    chosen.forEach((rank, order) => {
-      const name = `${this.spec.band}/${rank}`;
-      if (!data.series.columns.has(name)) return;
-      const colour = palette.ranks[order % palette.ranks.length]!;
-      const dash = DASHES[order % DASHES.length]!;
-      series.push({stroke: colour, width: 1.5, dash: [...dash], points: {show: false}});
-      this.lines.push({label: `rank ${rank}`, colour, dash, value: (i) => number(this.column(name).mean[i])});
-    });
-    this.buildLegend();
+    // A line for each that can be chosen, without values where none is: to make
+    // a plot anew takes ten times as long as to draw one.
+    for (let order = 0; order < MOST_CHOSEN; ++order) series.push({stroke: palette.ranks[order]!, width: 1.5, dash: [...DASHES[order]!], points: {show: false}});
+    this.nameLines(data);
     const axis: uPlot.Axis = {
       stroke: palette.faint,
       font: '12px system-ui, sans-serif',
@@ -214,6 +213,17 @@ export class Chart {
     };
     this.plot?.destroy();
     this.plot = new uPlot(options, values, this.plotBox);
+  }
+
+  /** The legend: what all charts have, then the chosen ranks. */
+  private nameLines({palette, chosen, series}: ChartData): void {
+    this.lines.length = 2 + this.spec.lines.length;
+    chosen.forEach((rank, order) => {
+      const name = `${this.spec.band}/${rank}`;
+      if (!series.columns.has(name)) return;
+      this.lines.push({label: `rank ${rank}`, colour: palette.ranks[order]!, dash: DASHES[order]!, value: (i) => number(this.column(name).mean[i])});
+    });
+    this.buildLegend();
   }
 
   private point(event: PointerEvent | null): void {

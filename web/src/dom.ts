@@ -57,3 +57,13 @@ export function memo(): (key: unknown, make: () => void) => void {
     make();
   };
 }
+
+/** Tells whether any of its inputs is another one than the last time. */
+export function changed(): (...inputs: unknown[]) => boolean {
+  let last: unknown[] | null = null;
+  return (...inputs) => {
+    const differ = last === null || inputs.some((input, i) => !Object.is(input, last![i]));
+    last = inputs;
+    return differ;
+  };
+}

@@ -2,7 +2,7 @@
 import {METRIC_NAMES, type Board} from './board.ts';
 import type {Palette} from './colour.ts';
 import type {Deviation} from './deviation.ts';
-import {h, memo, say} from './dom.ts';
+import {h, say} from './dom.ts';
 import {integer, number, plural, signed} from './format.ts';
 import type {Metric, Rank} from './types.ts';
 
@@ -33,11 +33,24 @@ const FIRST_ROWS = 64;
 
 const stateOf = (rank: Rank): string => (rank.departed ? 'left' : rank.connected ? 'connected' : '✕ lost');
 
+/** A place in the table: which rank stands there, the order says. To write is far cheaper than to move elements. */
 interface Row {
   element: HTMLTableRowElement;
+  rank: number;
+  name: Text;
+  texts: Text[];
   cells: HTMLElement[];
   button: HTMLButtonElement;
   bar: HTMLElement;
+  styled: string;
+}
+
+function put(text: Text, data: string): void {
+  if (text.data !== data) text.data = data;
+}
+
+function putTitle(element: HTMLElement, title: string): void {
+  if (element.title !== title) element.title = title;
 }
 
 /** Owned by RunPage. */
@@ -47,8 +60,7 @@ export class RanksPanel {
   private readonly headings: HTMLTableCellElement[];
   private readonly where = h('span', {class: 'where'});
   private readonly more: HTMLButtonElement;
-  private readonly rows = new Map<number, Row>();
-  private readonly inOrder = memo();
+  private readonly rows: Row[] = [];
   private sortedBy: Heading = HEADINGS[1]!;
   private order = -1;
   private all = false;
@@ -118,34 +130,43 @@ export class RanksPanel {
     const shown = this.all ? sorted : sorted.slice(0, FIRST_ROWS);
     this.more.hidden = shown.length === sorted.length;
     say(this.more, `Show all ${integer(sorted.length)} ranks`);
-    for (const rank of shown) this.refresh(rank);
-    this.inOrder(
-      shown.map((rank) => rank.rank),
-      () => {
-        // Moving what has the focus would take the focus away.
-        const focused = document.activeElement;
-        this.body.replaceChildren(...shown.map((rank) => this.rows.get(rank.rank)!.element));
-        if (focused instanceof HTMLElement && this.body.contains(focused)) focused.focus({preventScroll: true});
-      },
-    );
+    // The focus goes with its rank.
+    const focused = this.rows.find((row) => row.button === document.activeElement);
+    const rank = focused?.rank;
+    while (this.rows.length < shown.length) {
+      const row = this.newRow();
+      this.rows.push(row);
+      this.body.append(row.element);
+    }
+    for (const row of this.rows.splice(shown.length)) row.element.remove();
+    shown.forEach((one, i) => this.write(this.rows[i]!, one));
+    if (focused && focused.rank !== rank) this.rows.find((row) => row.rank === rank)?.button.focus({preventScroll: true});
   }
 
-  private rowOf(rank: number): Row {
-    const known = this.rows.get(rank);
-    if (known) return known;
-    const button = h('button', {type: 'button', class: 'pick', title: 'Draw this rank in the charts', onclick: () => this.board.toggleRank(rank)}, String(rank));
+  private newRow(): Row {
+    const name = document.createTextNode('');
     const bar = h('i', {class: 'bar', 'aria-hidden': 'true'});
     const cells = HEADINGS.slice(1).map((heading) => h('td', {class: heading.number ? 'number' : null}));
-    const text = h('span');
-    cells[0]!.append(h('span', {class: 'track', 'aria-hidden': 'true'}, bar), text);
-    const row = {element: h('tr', {}, h('th', {scope: 'row'}, button), ...cells), cells: [text, ...cells.slice(1)], button, bar};
-    this.rows.set(rank, row);
+    const texts = cells.map(() => document.createTextNode(''));
+    cells.forEach((cell, i) => cell.append(...(i === 0 ? [h('span', {class: 'track', 'aria-hidden': 'true'}, bar)] : []), texts[i]!));
+    const row: Row = {
+      element: h('tr'),
+      rank: -1,
+      name,
+      texts,
+      cells,
+      button: h('button', {type: 'button', class: 'pick', title: 'Draw this rank in the charts', onclick: () => this.board.toggleRank(row.rank)}, name),
+      bar,
+      styled: '',
+    };
+    row.element.append(h('th', {scope: 'row'}, row.button), ...cells);
     return row;
   }
 
-  private refresh(rank: Rank): void {
+  private write(row: Row, rank: Rank): void {
     const {deviations, chosen, palette} = this.data!;
-    const row = this.rowOf(rank.rank);
+    row.rank = rank.rank;
+    put(row.name, String(rank.rank));
     const deviation = deviations.get(rank.rank);
     const lasting = deviation?.lasting ?? null;
     [
@@ -157,15 +178,20 @@ export class RanksPanel {
       rank.departed || rank.lastStep === null ? '–' : integer(rank.lagSteps),
       stateOf(rank),
       rank.host || '–',
-    ].forEach((text, i) => say(row.cells[i]!, text));
-    row.cells[1]!.title = deviation?.peak == null ? '' : `at step ${integer(deviation.peakStep)}`;
-    row.cells[2]!.title = rank.nonfiniteCount > 0 ? `${plural(rank.nonfiniteCount, 'gradient element')} not finite` : '';
+    ].forEach((text, i) => put(row.texts[i]!, text));
+    putTitle(row.cells[1]!, deviation?.peak == null ? '' : `at step ${integer(deviation.peakStep)}`);
+    putTitle(row.cells[2]!, rank.nonfiniteCount > 0 ? `${plural(rank.nonfiniteCount, 'gradient element')} not finite` : '');
+    putTitle(row.cells[7]!, rank.host);
     // To the left of the middle is below the others, to the right above.
-    const length = Math.min(1, Math.abs(lasting ?? 0) / 8) * 50;
-    row.bar.style.left = `${(lasting ?? 0) < 0 ? 50 - length : 50}%`;
-    row.bar.style.width = `${length}%`;
-    row.bar.className = (lasting ?? 0) < 0 ? 'bar below' : 'bar above';
+    const length = Math.round(Math.min(1, Math.abs(lasting ?? 0) / 8) * 100) / 2;
+    const below = (lasting ?? 0) < 0;
     const order = chosen.indexOf(rank.rank);
+    const key = `${length} ${below} ${order} ${palette.dark}`;
+    if (row.styled === key) return;
+    row.styled = key;
+    row.bar.style.left = `${below ? 50 - length : 50}%`;
+    row.bar.style.width = `${length}%`;
+    row.bar.className = below ? 'bar below' : 'bar above';
     row.button.setAttribute('aria-pressed', String(order >= 0));
     row.button.style.borderColor = order >= 0 ? palette.ranks[order % palette.ranks.length]! : '';
     row.element.classList.toggle('chosen', order >= 0);

@@ -4,8 +4,8 @@ import {Refused, Unreachable, type Api} from './api.ts';
 import {MOST_CHOSEN, type Board} from './board.ts';
 import {ChartsPanel} from './charts_panel.ts';
 import {palette} from './colour.ts';
-import {accused, deviations, metricOf} from './deviation.ts';
-import {fill, h} from './dom.ts';
+import {accused, deviations, metricOf, type Deviation} from './deviation.ts';
+import {changed, fill, h} from './dom.ts';
 import {FactsPanel} from './facts_panel.ts';
 import {HeatmapPanel} from './heatmap_panel.ts';
 import type {Page} from './main.ts';
@@ -56,6 +56,9 @@ export class RunPage implements Page, Board {
   private readonly keys = {series: '', heatmap: ''};
   private asked = {series: 0, heatmap: 0, matrix: 0};
   private cursor: number | null = null;
+  private deviations = new Map<number, Deviation>();
+  /** What was painted last, panel by panel: only what differs is painted again. */
+  private readonly changes = {charts: changed(), heatmap: changed(), deviations: changed(), ranks: changed(), matrix: changed(), facts: changed()};
   private frame = 0;
   private painting = 0;
   private laidOut = false;
@@ -74,11 +77,8 @@ export class RunPage implements Page, Board {
   }
 
   async update(): Promise<void> {
-    // All at once the first time: the first picture needs them all. Of a run
-    // that is not there, only whether it is there by now.
+    // Of a run that is not there, only whether it is there by now.
     const first = this.seen === '' && !this.absent;
-    const early = first ? this.refresh() : null;
-    early?.catch(() => undefined); // awaited below, unless something fails before
     const asked = this.absent ? [] : this.api.alerts(this.id).catch(refusal(() => undefined));
     const [runs, answered] = await Promise.all([this.api.runs(), asked]);
     const alerts = answered ?? [];
@@ -98,11 +98,14 @@ export class RunPage implements Page, Board {
     this.heatmapPanel.choose(this.metric);
 
     const state = JSON.stringify([run.attempt, run.framesComplete, run.framesPartial, run.newest?.step, run.ranksConnected, run.state]);
-    const moved = state !== this.seen && !first;
-    this.seen = state;
-    await early;
-    if (moved) await this.refresh();
+    if (first) {
+      // Which ranks and which quantity, the alerts have said. The charts come
+      // first: what is below them shares the daemon's and the browser's time.
+      await this.loadSeries();
+      await Promise.all([this.loadHeatmap(), this.loadRanks(), this.loadMatrix()]);
+    } else if (state !== this.seen) await this.refresh();
     else await this.loadOther();
+    this.seen = state;
     this.paint();
   }
 
@@ -306,14 +309,20 @@ export class RunPage implements Page, Board {
     if (!this.run || this.closed) return;
     const colours = palette();
     const chosen = this.chosen;
-    if (this.series) {
+    const {series, heatmap, matrix, view} = this;
+    const ranks = chosen.join();
+    if (series) {
       const marked = this.alerts.filter((alert) => alert.firedAt > 0 || alert.state === 'FIRING');
-      this.charts.show({series: this.series, view: this.view, chosen, alerts: marked, palette: colours}, this.range !== null);
+      const marks = JSON.stringify(marked.map((alert) => [alert.firstStep, alert.state]));
+      if (this.changes.charts(series, view.from, view.to, this.range !== null, ranks, marks, colours)) {
+        this.charts.show({series, view, chosen, alerts: marked, palette: colours}, this.range !== null);
+      }
     }
-    if (this.heatmap) this.heatmapPanel.show(this.heatmap, this.view, chosen, colours);
-    this.ranksPanel.show(this.ranks, this.heatmap ? deviations(this.heatmap) : new Map(), this.metric, chosen, colours);
-    if (this.matrix) this.matrixPanel.show(this.matrix, this.matrixPinned, chosen, colours);
-    this.facts.show(this.ranks);
+    if (heatmap && this.changes.heatmap(heatmap, view.from, view.to, ranks, colours)) this.heatmapPanel.show(heatmap, view, chosen, colours);
+    if (this.changes.deviations(heatmap)) this.deviations = heatmap ? deviations(heatmap) : new Map();
+    if (this.changes.ranks(this.ranks, this.deviations, this.metric, ranks, colours)) this.ranksPanel.show(this.ranks, this.deviations, this.metric, chosen, colours);
+    if (matrix && this.changes.matrix(matrix, this.matrixPinned, ranks, colours)) this.matrixPanel.show(matrix, this.matrixPinned, chosen, colours);
+    if (this.changes.facts(this.ranks)) this.facts.show(this.ranks);
   }
 
   private layOut(): void {

@@ -98,6 +98,29 @@ TEST_F(HttpServerTest, HeadHasTheLengthAndNoBody) {
   EXPECT_TRUE(answer.ends_with("\r\n\r\n")) << answer;
 }
 
+TEST_F(HttpServerTest, LongAnswersArePackedForThoseWhoCanReadThem) {
+  Source source = SourceFrom({});
+  source.metrics = [] { return std::string(5000, 'm'); };
+  Start(HttpServerOptions(), source);
+  httplib::Client client("127.0.0.1", server_->port());
+  client.set_decompress(false);
+  const auto get = [&](const char* path, const char* encoding) {
+    return client.Get(path, {{"Accept-Encoding", encoding}});
+  };
+  const auto packed = get("/metrics", "gzip, br");
+  ASSERT_TRUE(packed);
+  EXPECT_EQ(packed->get_header_value("Content-Encoding"), "gzip");
+  EXPECT_EQ(packed->get_header_value("Vary"), "Accept-Encoding");
+  EXPECT_LT(packed->body.size(), 200u);
+  const auto plain = get("/metrics", "br");
+  ASSERT_TRUE(plain);
+  EXPECT_FALSE(plain->has_header("Content-Encoding"));
+  EXPECT_EQ(plain->body, std::string(5000, 'm'));
+  EXPECT_FALSE(get("/healthz", "gzip")->has_header("Content-Encoding"));
+  client.set_decompress(true);
+  EXPECT_EQ(get("/metrics", "gzip")->body, plain->body);
+}
+
 TEST_F(HttpServerTest, OtherMethodsAreRefusedAndTheConnectionEnds) {
   Start();
   for (const std::string method :
