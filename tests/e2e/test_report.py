@@ -68,6 +68,10 @@ def test_report_shows_a_fault_after_its_daemon_is_gone(tmp_path):
     assert f"×{numbers['lossDispersion']['ratio']:.2f}" in row and "▲ differs" in row
     assert saw["list"].count("ticket-7") == 1
 
+    looked = see("look", report.as_uri(), "report-look", paths={"report": ""}, drawn=["report"])
+    assert [fault for fault in looked["faults"] if fault["impact"] in ("serious", "critical")] == []
+    assert looked["overflow"] == [], "also on a telephone"
+
 
 FACTS = f"""
 monitor = muster.start()
