@@ -158,10 +158,10 @@ Line Trend(const TopData& data, const std::string& name,
            Glyphs glyphs) {
   std::vector<std::optional<double>> values;
   for (const v1::Step& step : data.steps.steps()) values.push_back(field(step));
-  const size_t room = width > 48 ? width - 48 : 0;
+  const size_t room = width > 52 ? width - 52 : 0;
   return {
       {Tone::kDim, Left(name, 16)},
-      {Tone::kPlain, Left(text, 32)},
+      {Tone::kPlain, Left(text, 36)},
       {Tone::kPlain, Sparkline(values, std::min(room, values.size()), glyphs)}};
 }
 

@@ -110,7 +110,7 @@ TEST(OptionsTest, VerbsHaveFlagsOfTheirOwn) {
 
 TEST(OptionsTest, WrongUsageIsNamed) {
   EXPECT_THAT(ErrorOf({}), HasSubstr("a verb is missing: status, runs"));
-  EXPECT_THAT(ErrorOf({"top"}), HasSubstr("top"));
+  EXPECT_THAT(ErrorOf({"tops"}), HasSubstr("tops"));
   EXPECT_THAT(ErrorOf({"status", "--exitcode"}), HasSubstr("--exitcode"));
   EXPECT_THAT(ErrorOf({"ranks", "a", "b"}), HasSubstr("b"));
   EXPECT_THAT(ErrorOf({"steps", "--limit", "0"}), HasSubstr("--limit"));
