@@ -4,7 +4,7 @@ import {drawn, scenario} from './harness.mjs';
 
 await scenario(async ({open, shot, given}) => {
   const name = basename(process.argv[3]);
-  const page = await open(given.path ?? '', {theme: given.theme ?? 'light', width: 1280, height: 1150});
+  const page = await open(given.path ?? '', {theme: given.theme ?? 'light', width: 1280, height: 1260});
   if (given.element) {
     await page.locator(given.element).screenshot({path: `${process.argv[3]}/${name}.png`});
   } else {
