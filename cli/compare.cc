@@ -127,38 +127,6 @@ std::string FormatTable(const Comparison& comparison) {
   return table.ToString();
 }
 
-std::string FormatObject(const Options& options, const Comparison& comparison) {
-  google::protobuf::Struct object;
-  auto& fields = *object.mutable_fields();
-  fields["run"].set_string_value(options.run);
-  fields["reference"].set_string_value(options.reference);
-  fields["differs"].set_bool_value(comparison.differs());
-  fields["verdict"].set_string_value(comparison.Verdict());
-  fields["commonSteps"].set_number_value(
-      static_cast<double>(comparison.common_steps));
-  fields["firstStep"].set_number_value(
-      static_cast<double>(comparison.first_step));
-  fields["lastStep"].set_number_value(
-      static_cast<double>(comparison.last_step));
-  for (const MetricComparison& metric : comparison.metrics) {
-    const MetricText text = TextOf(metric.metric);
-    auto& row = *fields[text.json].mutable_struct_value()->mutable_fields();
-    row["verdict"].set_string_value(AgreementText(metric.agreement));
-    if (!metric.estimate) continue;
-    const Estimate& estimate = *metric.estimate;
-    const bool ratio = text.contrast == Contrast::kRatio;
-    row["run"].set_number_value(estimate.a);
-    row["reference"].set_number_value(estimate.b);
-    row[ratio ? "ratio" : "difference"].set_number_value(estimate.value);
-    row["low"].set_number_value(estimate.low);
-    row["high"].set_number_value(estimate.high);
-    row["margin"].set_number_value(metric.margin);
-    row["steps"].set_number_value(static_cast<double>(estimate.pairs));
-    row["block"].set_number_value(static_cast<double>(estimate.block));
-  }
-  return FormatJson(object);
-}
-
 }  // namespace
 
 bool Comparison::differs() const {
@@ -228,9 +196,42 @@ absl::StatusOr<Comparison> CompareStored(const Options& options) {
   return comparison;
 }
 
+std::string ComparisonJson(const Options& options,
+                           const Comparison& comparison) {
+  google::protobuf::Struct object;
+  auto& fields = *object.mutable_fields();
+  fields["run"].set_string_value(options.run);
+  fields["reference"].set_string_value(options.reference);
+  fields["differs"].set_bool_value(comparison.differs());
+  fields["verdict"].set_string_value(comparison.Verdict());
+  fields["commonSteps"].set_number_value(
+      static_cast<double>(comparison.common_steps));
+  fields["firstStep"].set_number_value(
+      static_cast<double>(comparison.first_step));
+  fields["lastStep"].set_number_value(
+      static_cast<double>(comparison.last_step));
+  for (const MetricComparison& metric : comparison.metrics) {
+    const MetricText text = TextOf(metric.metric);
+    auto& row = *fields[text.json].mutable_struct_value()->mutable_fields();
+    row["verdict"].set_string_value(AgreementText(metric.agreement));
+    if (!metric.estimate) continue;
+    const Estimate& estimate = *metric.estimate;
+    const bool ratio = text.contrast == Contrast::kRatio;
+    row["run"].set_number_value(estimate.a);
+    row["reference"].set_number_value(estimate.b);
+    row[ratio ? "ratio" : "difference"].set_number_value(estimate.value);
+    row["low"].set_number_value(estimate.low);
+    row["high"].set_number_value(estimate.high);
+    row["margin"].set_number_value(metric.margin);
+    row["steps"].set_number_value(static_cast<double>(estimate.pairs));
+    row["block"].set_number_value(static_cast<double>(estimate.block));
+  }
+  return FormatJson(object);
+}
+
 std::string FormatComparison(const Options& options,
                              const Comparison& comparison) {
-  if (options.json) return FormatObject(options, comparison);
+  if (options.json) return ComparisonJson(options, comparison);
   return absl::StrCat(Printable(options.run), " ", comparison.Verdict(), "\n",
                       comparison.common_steps, " common steps, ",
                       comparison.first_step, " … ", comparison.last_step,

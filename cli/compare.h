@@ -58,7 +58,11 @@ Comparison Compare(const RunSeries& run, const RunSeries& reference);
 // common steps, or too few of them.
 absl::StatusOr<Comparison> CompareStored(const Options& options);
 
-// A verdict first, then a table; or one object.
+// One object, what `muster compare --json` prints.
+std::string ComparisonJson(const Options& options,
+                           const Comparison& comparison);
+
+// A verdict first, then a table; or that object.
 std::string FormatComparison(const Options& options,
                              const Comparison& comparison);
 

@@ -1,63 +1,15 @@
 #include "cli/export.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "cli/export_format.h"
+#include "cli/output_file.h"
 
 namespace muster::cli {
 namespace {
 
-// Stdout, or a file of its own.
-class Output {
- public:
-  explicit Output(const std::string& path)
-      : path_(path),
-        file_(path.empty() ? stdout : std::fopen(path.c_str(), "w")) {}
-  ~Output() {
-    if (path_.empty() || file_ == nullptr) return;
-    struct stat file = {};
-    const bool is_file =
-        ::fstat(::fileno(file_), &file) == 0 && S_ISREG(file.st_mode);
-    std::fclose(file_);
-    // Half an export looks like a whole one. /dev/stdout is not ours to remove.
-    if (!complete_ && is_file) std::remove(path_.c_str());
-  }
-
-  absl::Status Write(const std::string& text) {
-    if (file_ == nullptr) return Failed();
-    if (std::fwrite(text.data(), 1, text.size(), file_) == text.size()) {
-      return absl::OkStatus();
-    }
-    return Failed();
-  }
-  absl::Status Complete() {
-    if (std::fflush(file_) != 0) return Failed();
-    complete_ = true;
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status Failed() const {
-    if (errno == EPIPE && path_.empty()) return absl::CancelledError();
-    return absl::AbortedError(absl::StrCat("cannot write ",
-                                           path_.empty() ? "to stdout" : path_,
-                                           ": ", std::strerror(errno)));
-  }
-
-  const std::string path_;
-  std::FILE* const file_;
-  bool complete_ = false;
-};
-
 absl::Status ExportAlerts(const Options& options, QueryClient& client,
-                          Output& output) {
+                          OutputFile& output) {
   v1::ListAlertsRequest request;
   request.set_run(options.run);
   const auto alerts = client.ListAlerts(request);
@@ -74,7 +26,7 @@ absl::Status ExportAlerts(const Options& options, QueryClient& client,
 }
 
 absl::Status ExportSteps(const Options& options, QueryClient& client,
-                         Output& output) {
+                         OutputFile& output) {
   v1::ExportStepsRequest request;
   request.set_run(options.run);
   request.set_with_ranks(options.export_what == ExportWhat::kRanks);
@@ -96,9 +48,7 @@ absl::Status ExportSteps(const Options& options, QueryClient& client,
 }  // namespace
 
 absl::Status ExportRun(const Options& options, QueryClient& client) {
-  // A closed pipe is an error of write(), not the end of this process.
-  std::signal(SIGPIPE, SIG_IGN);
-  Output output(options.output_file);
+  OutputFile output(options.output_file);
   absl::Status status =
       output.Write(ExportHeader(options.export_format, options.export_what));
   if (status.ok()) {

@@ -9,9 +9,7 @@
 namespace muster::cli {
 
 // Writes to options.output_file, or to stdout, as the daemon's answers come: in
-// memory is a page of them. CANCELLED, of which nothing need be said, if nobody
-// reads the pipe any more; ABORTED with the reason if it cannot be written. A
-// file that is not complete is removed.
+// memory is a page of them. CANCELLED and ABORTED are OutputFile's.
 absl::Status ExportRun(const Options& options, QueryClient& client);
 
 }  // namespace muster::cli

@@ -266,6 +266,10 @@ std::string FormatJson(const google::protobuf::Message& message) {
   return ToJson(message, true);
 }
 
+std::string FormatCompactJson(const google::protobuf::Message& message) {
+  return ToJson(message, false);
+}
+
 std::string FormatStatusJson(const v1::ListRunsResponse& runs,
                              const v1::ListAlertsResponse& alerts) {
   const bool healthy =

@@ -38,9 +38,10 @@ std::string FormatSteps(const v1::Run& run, const v1::ListStepsResponse& steps,
 std::string FormatAlerts(const v1::ListAlertsResponse& alerts,
                          const Style& style);
 
-// Protobuf's JSON, indented. FormatStatusJson adds "healthy" to the fields of
-// both.
+// Protobuf's JSON, indented; compact: as the HTTP API answers. FormatStatusJson
+// adds "healthy" to the fields of both.
 std::string FormatJson(const google::protobuf::Message& message);
+std::string FormatCompactJson(const google::protobuf::Message& message);
 std::string FormatStatusJson(const v1::ListRunsResponse& runs,
                              const v1::ListAlertsResponse& alerts);
 

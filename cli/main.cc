@@ -19,6 +19,7 @@
 #include "cli/query_client.h"
 #include "cli/reference.h"
 #include "cli/replay.h"
+#include "cli/report.h"
 #include "cli/simulation.h"
 #include "cli/simulation_history.h"
 #include "cli/top.h"
@@ -179,6 +180,19 @@ int Export(Options options, QueryClient& client) {
   return status.ok() ? kFine : Fail(status);
 }
 
+int Report(Options options, QueryClient& client) {
+  const auto runs = client.ListRuns();
+  if (!runs.ok()) return Fail(runs.status());
+  const auto run = ChooseRun(*runs, options.run);
+  if (!run.ok()) return Fail(run.status());
+  options.run = run->run();
+  const auto written = WriteReport(options, *runs, client);
+  if (written.ok()) return Print(*written);
+  if (absl::IsCancelled(written.status())) return kNotHealthy;
+  const int code = Fail(written.status());
+  return absl::IsAborted(written.status()) ? kNotHealthy : code;
+}
+
 int ReplayRuns(const Options& options) {
   int printed = kFine;
   const absl::Status status = Replay(options, [&](const std::string& line) {
@@ -259,6 +273,8 @@ int Main(int argc, char** argv) {
       return Alerts(*options, client);
     case Verb::kExport:
       return Export(*options, client);
+    case Verb::kReport:
+      return Report(*options, client);
     case Verb::kReplay:
     case Verb::kCompare:
     case Verb::kReferenceSave:

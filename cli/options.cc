@@ -48,6 +48,30 @@ void AddExport(CLI::App& command, Options& options) {
       ->type_name("FILE");
 }
 
+void AddReport(CLI::App& command, Options& options) {
+  command
+      .add_option("-o,--output", options.output_file,
+                  "file to write, - for stdout; RUN.html if not given")
+      ->type_name("FILE");
+  CLI::Option* reference =
+      command
+          .add_option("--reference", options.reference,
+                      "compare the stored run with this one, as compare does")
+          ->type_name("RUN");
+  CLI::Option* history =
+      command
+          .add_option("--history", options.history,
+                      "with --reference: file of a musterd with both")
+          ->needs(reference)
+          ->type_name("FILE");
+  reference->needs(history);
+  command
+      .add_option("--reference-history", options.reference_history,
+                  "file with the reference, if it is another one")
+      ->needs(reference)
+      ->type_name("FILE");
+}
+
 void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
   const auto add = [&](const char* name, const char* help, Verb verb) {
     CLI::App* command = app.add_subcommand(name, help);
@@ -86,6 +110,11 @@ void AddVerbs(CLI::App& app, Options& options, SimulationFlags& simulation) {
                  "all steps of a run, its ranks' values or its alerts, as CSV "
                  "or JSON",
                  Verb::kExport),
+            options);
+  AddReport(*add("report",
+                 "writes a run's verdict, plots, alerts, ranks and facts as "
+                 "one HTML file",
+                 Verb::kReport),
             options);
   CLI::App* replay = app.add_subcommand(
       "replay",
@@ -204,8 +233,8 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   if (verbs != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(verbs == 0 ? "a verb is missing" : "give one verb only",
-                     ": status, runs, ranks, steps, alerts, export, replay, "
-                     "compare, reference, simulate or top"
+                     ": status, runs, ranks, steps, alerts, export, report, "
+                     "replay, compare, reference, simulate or top"
                      " (see muster --help)"));
   }
   if (options.from && options.to && *options.from > *options.to) {

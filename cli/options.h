@@ -24,6 +24,7 @@ enum class Verb {
   kReferenceSave,
   kSimulate,
   kExport,
+  kReport,
   kTop
 };
 
@@ -55,16 +56,19 @@ struct Options {
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
   uint32_t limit = 20;
-  // replay, compare, reference save: the history's file. simulate: where to
-  // store the run; empty where it is sent.
+  // replay, compare, report, reference save: the history's file. simulate:
+  // where to store the run; empty where it is sent.
   std::string history;
   // replay: a configuration to judge under instead of the stored one;
   // simulate: instead of the default; empty where none was given.
   std::string config;
-  // compare: run id, and its file where that is not `history`.
+  // compare, report: run id, and its file where that is not `history`. For a
+  // report empty where it is compared with nothing.
   std::string reference;
   std::string reference_history;
-  std::string output_file;  // reference save, export; empty: stdout
+  // reference save, export: empty for stdout. report: empty for RUN.html, "-"
+  // for stdout.
+  std::string output_file;
   // export
   ExportFormat export_format = ExportFormat::kCsv;
   ExportWhat export_what = ExportWhat::kFrames;

@@ -88,4 +88,14 @@ absl::StatusOr<v1::Heatmap> QueryClient::GetHeatmap(
   return channel_->Ask(&v1::Query::Stub::GetHeatmap, request);
 }
 
+absl::StatusOr<v1::Series> QueryClient::GetSeries(
+    const v1::GetSeriesRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::GetSeries, request);
+}
+
+absl::StatusOr<v1::Matrix> QueryClient::GetMatrix(
+    const v1::GetMatrixRequest& request) {
+  return channel_->Ask(&v1::Query::Stub::GetMatrix, request);
+}
+
 }  // namespace muster::cli

@@ -29,6 +29,8 @@ class QueryClient {
   absl::StatusOr<v1::ListAlertsResponse> ListAlerts(
       const v1::ListAlertsRequest& request);
   absl::StatusOr<v1::Heatmap> GetHeatmap(const v1::GetHeatmapRequest& request);
+  absl::StatusOr<v1::Series> GetSeries(const v1::GetSeriesRequest& request);
+  absl::StatusOr<v1::Matrix> GetMatrix(const v1::GetMatrixRequest& request);
 
  private:
   struct Channel;

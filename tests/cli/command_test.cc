@@ -25,6 +25,7 @@ namespace {
 using muster::testing::HandBuiltRun;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 struct Outcome {
@@ -125,6 +126,33 @@ TEST_F(CommandTest, WrongUsageIsTwo) {
   EXPECT_EQ(Run("alerts c").code, 2);
   EXPECT_EQ(Run("").code, 2);
   EXPECT_EQ(Run("--no-such-flag").code, 2);
+}
+
+TEST_F(CommandTest, AReportIsWrittenWholeOrNotAtAll) {
+  Serve({HandBuiltRun("r"), HandBuiltRun("other")});
+  const Outcome whole = Run("report r -o " + folder_ + "/r.html");
+  if (whole.err.find("built without the page") != std::string::npos) {
+    EXPECT_EQ(whole.code, 2);
+    EXPECT_FALSE(std::filesystem::exists(folder_ + "/r.html"));
+    return;
+  }
+  EXPECT_EQ(whole.code, 0) << whole.err;
+  EXPECT_EQ(whole.out, folder_ + "/r.html\n");
+  EXPECT_THAT(Read("/r.html"), AllOf(StartsWith("<!doctype html>"),
+                                     HasSubstr("/api/v1/runs/r/ranks"),
+                                     Not(HasSubstr("\"run\":\"other\""))));
+  EXPECT_THAT(Run("report r -o -").out, StartsWith("<!doctype html>"));
+  EXPECT_EQ(Run("report none -o " + folder_ + "/n.html").code, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/n.html"));
+  const Outcome unwritten = Run("report r -o " + folder_ + "/no/r.html");
+  EXPECT_EQ(unwritten.code, 1);
+  EXPECT_THAT(unwritten.err, HasSubstr("cannot write " + folder_));
+  const Outcome uncompared =
+      Run("report r -o " + folder_ + "/c.html --reference b --history " +
+          folder_ + "/none.db");
+  EXPECT_EQ(uncompared.code, 2);
+  EXPECT_THAT(uncompared.err, HasSubstr("none.db"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/c.html"));
 }
 
 TEST_F(CommandTest, AnUnreachableDaemonIsThree) {

@@ -44,6 +44,25 @@ TEST(OptionsTest, AddressComesFromFlagThenEnvironmentThenDefault) {
   EXPECT_EQ(Parse({"status", "--address", "b:2"}, set)->address, "b:2");
 }
 
+TEST(OptionsTest, ReportIsComparedOnlyWithBothRunAndFile) {
+  const auto plain = Parse({"report", "new", "-o", "-"});
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->verb, Verb::kReport);
+  EXPECT_EQ(plain->run, "new");
+  EXPECT_EQ(plain->output_file, "-");
+  const auto compared =
+      Parse({"report", "--reference", "old", "--history", "a.db"});
+  ASSERT_TRUE(compared.ok()) << compared.status();
+  EXPECT_EQ(compared->reference, "old");
+  EXPECT_EQ(compared->history, "a.db");
+  EXPECT_THAT(ErrorOf({"report", "--reference", "old"}),
+              HasSubstr("--reference requires --history"));
+  EXPECT_THAT(ErrorOf({"report", "--history", "a.db"}),
+              HasSubstr("--history requires --reference"));
+  EXPECT_THAT(ErrorOf({"report", "--reference-history", "a.db"}),
+              HasSubstr("--reference"));
+}
+
 TEST(OptionsTest, CompareTakesTwoRunsAndTheirFiles) {
   const auto options = Parse({"compare", "new", "old", "--history", "a.db"});
   ASSERT_TRUE(options.ok()) << options.status();

@@ -1,7 +1,7 @@
 // Asks the daemon, or reads what `muster report` has put into the page.
-import {decodeAlerts, decodeHeatmap, decodeMatrix, decodeRanks, decodeRuns, decodeSeries} from './decode.ts';
+import {decodeAbout, decodeAlerts, decodeComparison, decodeHeatmap, decodeMatrix, decodeRanks, decodeRuns, decodeSeries} from './decode.ts';
 import {sliceHeatmap, sliceSeries} from './slice.ts';
-import type {Alert, Heatmap, Matrix, Metric, Range, Rank, Runs, Series} from './types.ts';
+import type {About, Alert, Comparison, Heatmap, Matrix, Metric, Range, Rank, Runs, Series} from './types.ts';
 
 /** The daemon answered, and says no. */
 export class Refused extends Error {}
@@ -25,6 +25,10 @@ function runPath(run: string, what: string): string {
 export interface Api {
   /** False for a report: nothing changes, and ranges are cut from what is there. */
   readonly live: boolean;
+  /** What the report is of; null on the daemon's page. */
+  readonly about: About | null;
+  /** With its reference, where the report has one. */
+  readonly comparison: Comparison | null;
   runs(): Promise<Runs>;
   alerts(run?: string): Promise<Alert[]>;
   ranks(run: string): Promise<Rank[]>;
@@ -35,6 +39,8 @@ export interface Api {
 
 export class HttpApi implements Api {
   readonly live = true;
+  readonly about = null;
+  readonly comparison = null;
 
   async runs(): Promise<Runs> {
     return decodeRuns(await this.get('/api/v1/runs', {}));
@@ -86,12 +92,19 @@ async function reason(answer: Response): Promise<string | null> {
   }
 }
 
-/** Answers from `{"<path with query>": answer}`; a query that is not there gets the nearest of its path. */
+/**
+ * Answers from `{"<path with query>": answer}`; a query that is not there gets the nearest of its path, and
+ * `{"error": …}` is what the daemon said instead. "about" and "comparison" are not of the API.
+ */
 export class ReportApi implements Api {
   readonly live = false;
+  readonly about: About | null;
+  readonly comparison: Comparison | null;
   private readonly entries: {path: string; query: URLSearchParams; answer: unknown}[];
 
   constructor(data: Record<string, unknown>) {
+    this.about = decodeAbout(data['about']);
+    this.comparison = decodeComparison(data['comparison']);
     this.entries = Object.entries(data).map(([key, answer]) => {
       const [path = '', query = ''] = key.split('?', 2);
       return {path, query: new URLSearchParams(query), answer};
@@ -132,6 +145,8 @@ export class ReportApi implements Api {
       }
     }
     if (best === undefined) throw new Refused('This report does not have that.');
+    const {error} = best as {error?: unknown};
+    if (typeof error === 'string') throw new Refused(`There was nothing when this report was made: ${error}`);
     return best;
   }
 }

@@ -1,6 +1,6 @@
 // From the JSON form of query.proto to types.ts. Fields that are left out have
 // Protocol Buffers' defaults; nothing here throws on a field of another shape.
-import type {Alert, AlertState, Column, Evidence, Fact, Heatmap, Matrix, Rank, Run, Runs, RunState, Series, Severity, Step} from './types.ts';
+import type {About, Agreement, Alert, AlertState, Column, Comparison, Evidence, Fact, Heatmap, Matrix, MeasureComparison, Rank, Run, Runs, RunState, Series, Severity, Step} from './types.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -177,5 +177,49 @@ export function decodeMatrix(json: unknown): Matrix {
     step: count(answer['step']),
     ranks: list(answer['ranks']).map(count),
     cosines: floats(answer['cosines']),
+  };
+}
+
+export function decodeAbout(json: unknown): About | null {
+  const about = fields(json);
+  const run = text(about['run']);
+  return run === '' ? null : {run, madeAt: milliseconds(about['madeUnixNanos']), version: text(about['version'])};
+}
+
+const AGREEMENTS: readonly Agreement[] = ['agrees', 'open', 'differs'];
+const MEASURES = [
+  ['meanLoss', 'Mean loss'],
+  ['lossDispersion', 'Loss dispersion'],
+  ['normDispersion', 'Norm dispersion'],
+  ['meanCosine', 'Mean cosine'],
+] as const;
+
+function decodeMeasure(name: string, json: unknown): MeasureComparison {
+  const measure = fields(json);
+  const ratio = numberOrNull(measure['ratio']);
+  return {
+    name,
+    agreement: oneOf(measure['verdict'], AGREEMENTS, 'unknown'),
+    run: numberOrNull(measure['run']),
+    reference: numberOrNull(measure['reference']),
+    isRatio: ratio !== null,
+    value: ratio ?? numberOrNull(measure['difference']),
+    low: numberOrNull(measure['low']),
+    high: numberOrNull(measure['high']),
+    margin: numberOrNull(measure['margin']),
+  };
+}
+
+export function decodeComparison(json: unknown): Comparison | null {
+  if (json === undefined || json === null) return null;
+  const comparison = fields(json);
+  return {
+    reference: text(comparison['reference']),
+    differs: comparison['differs'] === true,
+    verdict: text(comparison['verdict']),
+    commonSteps: count(comparison['commonSteps']),
+    firstStep: count(comparison['firstStep']),
+    lastStep: count(comparison['lastStep']),
+    measures: MEASURES.filter(([key]) => comparison[key] !== undefined).map(([key, name]) => decodeMeasure(name, comparison[key])),
   };
 }

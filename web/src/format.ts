@@ -38,6 +38,11 @@ export function clock(milliseconds: number): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
+/** Date and time, the same for readers everywhere: "2026-03-01 14:03 UTC". */
+export function moment(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 /** Ascending ranks as "0–3, 5, 7–8"; after `most` pieces "and 12 more". */
 export function rankList(ranks: readonly number[], most = 8): string {
   const pieces: {text: string; size: number}[] = [];

@@ -2,8 +2,8 @@
 // kept up to date.
 import {openApi, Unreachable, type Api} from './api.ts';
 import {fill, h, say} from './dom.ts';
-import {clock, duration} from './format.ts';
-import {parseRoute, type Route} from './route.ts';
+import {clock, duration, moment} from './format.ts';
+import {parseRoute, runHref, type Route} from './route.ts';
 import {RunPage} from './run_page.ts';
 import {RunsPage} from './runs_page.ts';
 import {themeSwitch} from './theme.ts';
@@ -45,6 +45,8 @@ class App {
       if (!document.hidden) void this.tick();
     });
     setInterval(() => this.showStatus(), 1000);
+    // A report is opened on its run.
+    if (this.api.about && location.hash === '') history.replaceState(null, '', runHref(this.api.about.run));
     this.show();
   }
 
@@ -94,7 +96,8 @@ class App {
     const lost = this.failures > 0;
     const state = !this.api.live ? 'report' : lost ? 'lost' : this.lastGood === 0 ? 'loading' : 'live';
     document.documentElement.dataset['connection'] = state;
-    say(this.status, {report: 'Report', lost: '✕ Lost', loading: 'Loading…', live: document.hidden ? 'Paused' : '● Live'}[state]);
+    const about = this.api.about;
+    say(this.status, {report: about ? `Report of ${moment(about.madeAt)}, muster ${about.version}` : 'Report', lost: '✕ Lost', loading: 'Loading…', live: document.hidden ? 'Paused' : '● Live'}[state]);
     this.banner.hidden = !lost;
     if (!lost) return;
     say(

@@ -4,6 +4,7 @@ import {Refused, Unreachable, type Api} from './api.ts';
 import {MOST_CHOSEN, type Board} from './board.ts';
 import {ChartsPanel} from './charts_panel.ts';
 import {palette} from './colour.ts';
+import {comparisonCard} from './comparison_panel.ts';
 import {accused, deviations, metricOf, type Deviation} from './deviation.ts';
 import {changed, fill, h} from './dom.ts';
 import {FactsPanel} from './facts_panel.ts';
@@ -332,6 +333,7 @@ export class RunPage implements Page, Board {
       this.element,
       this.verdict.element,
       h('div', {class: 'columns'}, h('div', {class: 'wide'}, this.charts.element, this.heatmapPanel.element), h('div', {class: 'side'}, this.alertsPanel.element, this.facts.element)),
+      this.api.comparison && this.api.about?.run === this.id && comparisonCard(this.api.comparison),
       h('div', {class: 'halves'}, this.ranksPanel.element, this.matrixPanel.element),
     );
   }

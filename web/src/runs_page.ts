@@ -30,7 +30,7 @@ export class RunsPage implements Page {
     say(this.version, runs.daemonVersion ? `musterd ${runs.daemonVersion}` : '');
     const now = Date.now();
     const rows = runs.runs
-      .map((run) => ({run, verdict: verdictOf(run, alerts, now)}))
+      .map((run) => ({run, verdict: verdictOf(run, alerts, this.api.live ? now : run.newestAt)}))
       .sort((a, b) => STATES.indexOf(a.verdict.state) - STATES.indexOf(b.verdict.state) || b.run.newestAt - a.run.newestAt);
     const shape = rows.map(({run, verdict}) => [run.run, verdict.state]);
     // Rows are built anew only when their order changes: focus stays.

@@ -134,3 +134,40 @@ export interface Range {
   from: number;
   to: number;
 }
+
+/** What a report is of, and when and by what it was made. */
+export interface About {
+  run: string;
+  /** Milliseconds since the epoch. */
+  madeAt: number;
+  version: string;
+}
+
+export type Agreement = 'agrees' | 'open' | 'differs' | 'unknown';
+
+/** One measure of a run against its reference's. */
+export interface MeasureComparison {
+  name: string;
+  agreement: Agreement;
+  run: number | null;
+  reference: number | null;
+  /** `value`, `low` and `high` are run ÷ reference; else run − reference. */
+  isRatio: boolean;
+  value: number | null;
+  /** 95 % interval of `value`. */
+  low: number | null;
+  high: number | null;
+  /** What matters in practice: a factor, or a difference. */
+  margin: number | null;
+}
+
+/** As `muster compare --json` has it. */
+export interface Comparison {
+  reference: string;
+  differs: boolean;
+  verdict: string;
+  commonSteps: number;
+  firstStep: number;
+  lastStep: number;
+  measures: MeasureComparison[];
+}

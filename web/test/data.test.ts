@@ -65,3 +65,28 @@ test('a report answers from what it has, and says so where it has nothing', asyn
   await assert.rejects(api.ranks('a:1'), /report does not have/);
   assert.equal((await api.alerts('a:1')).length, 1);
 });
+
+test('a report repeats what the daemon said instead of an answer', async () => {
+  const api = new ReportApi({'/api/v1/runs/a/matrix': {error: 'no sketches'}});
+  await assert.rejects(api.matrix('a', null), /no sketches/);
+  assert.deepEqual([api.about, api.comparison], [null, null]);
+});
+
+test('a report says what it is of, and what its reference was like', () => {
+  const {about, comparison} = new ReportApi({
+    about: {run: 'a', madeUnixNanos: '1700000000000000000', version: '1.2'},
+    comparison: {
+      run: 'a', reference: 'b', differs: true, verdict: 'differs: loss dispersion 1.5 times the reference\'s', commonSteps: 60, firstStep: 4, lastStep: 63,
+      lossDispersion: {verdict: 'differs', run: 3, reference: 2, ratio: 1.5, low: 1.4, high: 1.6, margin: 1.1, steps: 60, block: 2},
+      meanLoss: {verdict: 'agrees', run: 2, reference: 2, difference: 0, low: -0.01, high: 0.01, margin: 0.02, steps: 60, block: 2},
+      meanCosine: {verdict: 'unknown'},
+    },
+  });
+  assert.deepEqual(about, {run: 'a', madeAt: 1.7e12, version: '1.2'});
+  assert.deepEqual(comparison?.measures.map((one) => [one.name, one.agreement, one.isRatio, one.value, one.low]), [
+    ['Mean loss', 'agrees', false, 0, -0.01],
+    ['Loss dispersion', 'differs', true, 1.5, 1.4],
+    ['Mean cosine', 'unknown', false, null, null],
+  ]);
+  assert.deepEqual([comparison?.differs, comparison?.commonSteps], [true, 60]);
+});
