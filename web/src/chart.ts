@@ -100,7 +100,10 @@ export class Chart {
       this.build(values, data);
     } else {
       this.plot.batch(() => {
-        if (drawn !== this.drawn) this.nameLines(data);
+        if (drawn !== this.drawn) {
+          this.nameLines(data);
+          for (let order = 0; order < MOST_CHOSEN; ++order) this.plot!.series[values.length - MOST_CHOSEN + order]!.show = this.draws(data, order);
+        }
         this.plot!.setData(values, false);
         this.plot!.setScale('x', {min: view.from - 0.5, max: view.to + 0.5});
       });
@@ -176,7 +179,7 @@ export class Chart {
     series.push({stroke: palette.blue, width: 2});
     // A line for each that can be chosen, without values where none is: to make
     // a plot anew takes ten times as long as to draw one.
-    for (let order = 0; order < MOST_CHOSEN; ++order) series.push({stroke: palette.ranks[order]!, width: 1.5, dash: [...DASHES[order]!], points: {show: false}});
+    for (let order = 0; order < MOST_CHOSEN; ++order) series.push({stroke: palette.ranks[order]!, width: 1.5, dash: [...DASHES[order]!], points: {show: false}, show: this.draws(data, order)});
     this.nameLines(data);
     const axis: uPlot.Axis = {
       stroke: palette.faint,
@@ -213,6 +216,10 @@ export class Chart {
     };
     this.plot?.destroy();
     this.plot = new uPlot(options, values, this.plotBox);
+  }
+
+  private draws({series, chosen}: ChartData, order: number): boolean {
+    return series.columns.has(`${this.spec.band}/${chosen[order]}`);
   }
 
   /** The legend: what all charts have, then the chosen ranks. */
