@@ -209,9 +209,10 @@ void AppendStates(const Runs& runs, Families& families) {
         std::pair(runs::RunState::kSilent, "silent"),
         std::pair(runs::RunState::kEnded, "ended")}) {
     family.Add({{"state", name}},
-               std::count_if(runs.begin(), runs.end(), [&](const auto& run) {
-                 return run->state == state;
-               }));
+               std::count_if(runs.begin(), runs.end(),
+                             [wanted = state](const auto& run) {
+                               return run->state == wanted;
+                             }));
   }
   families.push_back(family.Take());
 }
