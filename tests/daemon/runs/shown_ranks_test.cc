@@ -12,8 +12,8 @@ namespace muster::runs {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
-using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
@@ -56,7 +56,7 @@ TEST(ShownRanksTest, SmallWorldsNeedNoChoice) {
   EXPECT_THAT(shown.ranks(), SizeIs(kDeviantRanks));
   Frames small(kMaxRanksWithSeries);
   shown.Take(small.Next());
-  EXPECT_THAT(shown.ranks(), IsEmpty());
+  EXPECT_THAT(shown.ranks(), ElementsAre());
 }
 
 // The 16 of one frame alone are others in the next: of 512 exchangeable ranks
