@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/alert/json.h"
 #include "daemon/simulate/generator.h"
 #include "grpcpp/grpcpp.h"
 #include "muster/v1/telemetry.grpc.pb.h"
@@ -22,8 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 // Well below the 1 MiB that a message may have.
 constexpr size_t kMessageBytes = size_t{512} << 10;
-// Without sketches a run still states a width.
-constexpr uint32_t kLeastWidth = 64;
 constexpr std::chrono::seconds kSettleTime{60};
 
 void ToProto(const frames::Report& from, v1::StepReport& report) {
@@ -131,8 +130,7 @@ bool SayHello(Stream& stream, const std::string& run,
     hello.set_world_size(model.ranks);
     hello.set_incarnation(uint64_t{random()} << 32 | random() | 1);
     hello.mutable_sketch()->set_version(1);
-    hello.mutable_sketch()->set_width(
-        model.sketch_width > 0 ? model.sketch_width : kLeastWidth);
+    hello.mutable_sketch()->set_width(StatedWidth(model));
     hello.set_host(host);
     hello.set_pid(static_cast<uint32_t>(::getpid()));
     if (!stream.Write(message)) return false;
@@ -202,15 +200,6 @@ absl::Status Converse(Stream& stream, const std::string& run,
   return absl::OkStatus();
 }
 
-std::string JsonText(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) out += c;
-  }
-  return out + "\"";
-}
-
 }  // namespace
 
 absl::StatusOr<SimulationSummary> Simulate(const std::string& address,
@@ -251,10 +240,10 @@ std::string FormatSimulation(const SimulationSummary& summary, bool json) {
   if (json) {
     std::string lines;
     for (const std::string& line : summary.alert_lines) {
-      absl::StrAppend(&lines, lines.empty() ? "" : ",", JsonText(line));
+      absl::StrAppend(&lines, lines.empty() ? "" : ",", alert::JsonText(line));
     }
     return absl::StrCat(
-        "{\"run\":", JsonText(summary.run), ",\"steps\":", summary.steps,
+        "{\"run\":", alert::JsonText(summary.run), ",\"steps\":", summary.steps,
         ",\"reports\":", summary.reports, ",\"refused\":", summary.refused,
         ",\"seconds\":", summary.seconds,
         ",\"alertsFired\":", summary.alerts.size(), ",\"alerts\":[", lines,

@@ -19,6 +19,11 @@ struct SimulationOptions {
   double steps_per_second = 0;
 };
 
+// The width that a run states: also one without sketches has one.
+inline uint32_t StatedWidth(const simulate::Options& model) {
+  return model.sketch_width > 0 ? model.sketch_width : 64;
+}
+
 struct SimulationSummary {
   std::string run;
   uint64_t steps = 0;

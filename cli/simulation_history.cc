@@ -10,15 +10,13 @@
 #include "daemon/config.h"
 #include "daemon/history/writer.h"
 #include "daemon/reference_file.h"
+#include "daemon/run_options.h"
 #include "daemon/runs/executor.h"
 #include "daemon/runs/run.h"
 #include "daemon/simulate/generator.h"
 
 namespace muster::cli {
 namespace {
-
-// Without sketches a run still states a width.
-constexpr uint32_t kLeastWidth = 64;
 
 // Nobody listens: what is shown is in the observer's changes.
 class NoLink : public runs::SourceLink {
@@ -60,16 +58,6 @@ absl::StatusOr<Config> ReadConfig(const Options& options) {
   absl::Status status = LoadReference(config);
   if (!status.ok()) return status;
   return config;
-}
-
-runs::RunOptions ToRunOptions(const Config& config) {
-  runs::RunOptions options;
-  options.assembler = config.frames;
-  options.detect = config.detect;
-  options.alert = config.alerts;
-  options.configuration = ToYaml(config);
-  options.queue_bytes = config.limits.queue_bytes;
-  return options;
 }
 
 // One run, posted to from one thread.
@@ -133,8 +121,7 @@ class Recording {
     opened.info.rank = rank;
     opened.info.world_size = model.ranks;
     opened.info.incarnation = Incarnation(rank);
-    opened.info.sketch.width =
-        model.sketch_width > 0 ? model.sketch_width : kLeastWidth;
+    opened.info.sketch.width = StatedWidth(model);
     opened.info.host = "simulated";
     opened.facts = std::make_shared<const frames::FactSet>();
     opened.link = link_;

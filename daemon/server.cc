@@ -21,6 +21,7 @@
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/page/page.h"
+#include "daemon/run_options.h"
 #include "daemon/runs/registry.h"
 #include "daemon/sinks/remote_write/remote_write.h"
 #include "daemon/sinks/sinks.h"
@@ -44,16 +45,6 @@ constexpr std::chrono::seconds kHistoryPatience{5};
 // What gRPC has to say is for developers: its errors reach people as ours.
 void LogForGrpc(gpr_log_func_args* args) {
   Log(LogLevel::kDebug, absl::StrCat("gRPC: ", args->message));
-}
-
-runs::RunOptions ToRunOptions(const Config& config) {
-  runs::RunOptions options;
-  options.assembler = config.frames;
-  options.detect = config.detect;
-  options.alert = config.alerts;
-  options.configuration = ToYaml(config);
-  options.queue_bytes = config.limits.queue_bytes;
-  return options;
 }
 
 runs::Registry::Options ToRegistryOptions(const Config& config) {
