@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import multiprocessing
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import threading
 import time
 from typing import Callable
 
-from conftest import ROOT, Musterd
+from conftest import ROOT, Musterd, wait_for
 
 SETTINGS = bytes(9).replace(b"\0\0\0\0", b"\0\0\0\4", 1)  # an empty frame of type 4
 RESTART_AFTER = 1.0  # seconds
@@ -59,17 +60,28 @@ def hanging_up(_):
         yield BadDaemon(address)
 
 
+def _thread_states(process):
+    """The state letters of a process's threads: {"T"} once all are stopped."""
+    stats = pathlib.Path(f"/proc/{process}/task").glob("*/stat")
+    return {stat.read_text().rpartition(")")[2].split()[0] for stat in stats}
+
+
 @contextlib.contextmanager
 def stopped(folder):
     daemon = Musterd(folder)
 
-    def send(number):
-        # Popen.send_signal() does nothing in a fork, where it is not the parent.
-        return lambda: os.kill(daemon.process.pid, number)
+    # Popen.send_signal() does nothing in a fork, where it is not the parent.
+    def stop():
+        os.kill(daemon.process.pid, signal.SIGSTOP)
+        # Its threads go on until each has seen the signal.
+        wait_for(lambda: _thread_states(daemon.process.pid) == {"T"}, "it to stop")
 
     try:
         yield BadDaemon(
-            daemon.grpc, answers=True, spoil=send(signal.SIGSTOP), mend=send(signal.SIGCONT)
+            daemon.grpc,
+            answers=True,
+            spoil=stop,
+            mend=lambda: os.kill(daemon.process.pid, signal.SIGCONT),
         )
     finally:
         daemon.process.send_signal(signal.SIGCONT)
