@@ -30,6 +30,9 @@ const HEADINGS: readonly Heading[] = [
 ];
 
 const FIRST_ROWS = 64;
+/** More than fit into the table's height of 560 px. */
+const ROWS_A_FRAME = 24;
+const ROW_HEIGHT = 30;
 
 /** Made once, and only where texts are sorted: it takes longer than the sorting. */
 let collator: Intl.Collator | undefined;
@@ -68,6 +71,8 @@ export class RanksPanel {
   private sortedBy: Heading = HEADINGS[1]!;
   private order = -1;
   private all = false;
+  private writing = 0;
+  private readonly scroll: HTMLElement;
   private data: {ranks: readonly Rank[]; deviations: Map<number, Deviation>; chosen: readonly number[]; palette: Palette} | null = null;
 
   constructor(private readonly board: Board) {
@@ -75,11 +80,12 @@ export class RanksPanel {
       h('th', {scope: 'col', class: heading.number ? 'number' : null}, h('button', {type: 'button', title: heading.help || null, onclick: () => this.sort(heading)}, heading.title, h('span', {class: 'arrow', 'aria-hidden': 'true'}))),
     );
     this.more = h('button', {type: 'button', class: 'quiet', hidden: true, onclick: () => ((this.all = true), this.paint())});
+    this.scroll = h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of ranks'}, h('table', {}, h('thead', {}, h('tr', {}, ...this.headings)), this.body));
     this.element = h(
       'section',
       {class: 'card ranks', 'aria-labelledby': 'ranks-title'},
       h('header', {}, h('h2', {id: 'ranks-title'}, 'Ranks'), this.where),
-      h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of ranks'}, h('table', {}, h('thead', {}, h('tr', {}, ...this.headings)), this.body)),
+      this.scroll,
       this.more,
     );
     this.mark();
@@ -143,8 +149,21 @@ export class RanksPanel {
       this.body.append(row.element);
     }
     for (const row of this.rows.splice(shown.length)) row.element.remove();
-    shown.forEach((one, i) => this.write(this.rows[i]!, one));
+    this.rows.forEach((row, i) => (row.rank = shown[i]!.rank));
     if (focused && focused.rank !== rank) this.rows.find((row) => row.rank === rank)?.button.focus({preventScroll: true});
+    this.writeFrom(shown, Math.max(0, Math.floor(this.scroll.scrollTop / ROW_HEIGHT) - 1), 0);
+  }
+
+  /** What is seen at once; the rest in the next frames: to lay out all rows takes longer than a frame. */
+  private writeFrom(shown: readonly Rank[], begin: number, written: number): void {
+    cancelAnimationFrame(this.writing);
+    this.writing = 0;
+    const end = Math.min(shown.length, written + ROWS_A_FRAME);
+    for (let i = written; i < end; ++i) {
+      const place = (begin + i) % shown.length;
+      this.write(this.rows[place]!, shown[place]!);
+    }
+    if (end < shown.length) this.writing = requestAnimationFrame(() => this.writeFrom(shown, begin, end));
   }
 
   private newRow(): Row {

@@ -175,7 +175,7 @@ TEST(DeviationsTest, MostRanksEqualStillShowsWhoIsNot) {
                                       Buckets(1, 1), RankNumber::kLoss, 64);
   EXPECT_THAT(all.values,
               ElementsAre(0, 0, 0, FloatNear(4 / 1.2533141F, 1e-6F)));
-  const Deviations equal = DeviationsOf({FrameOf(0, 0, {5, 5, 5})},
+  const Deviations equal = DeviationsOf(std::vector{FrameOf(0, 0, {5, 5, 5})},
                                         Buckets(1, 1), RankNumber::kLoss, 64);
   EXPECT_THAT(equal.values, ElementsAre(0, 0, 0));
 }
