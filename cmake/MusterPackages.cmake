@@ -17,7 +17,7 @@ macro(muster_package component name section summary text)
   set(CPACK_DEBIAN_${upper}_PACKAGE_SECTION ${section})
   set(CPACK_COMPONENT_${upper}_DESCRIPTION "${summary}\n${text}")
   set(control)
-  foreach(script postinst prerm postrm conffiles)
+  foreach(script postinst prerm postrm conffiles triggers)
     if(EXISTS ${debian}/${name}.${script})
       configure_file(${debian}/${name}.${script} ${package_folder}/${name}/${script}
                      COPYONLY)
