@@ -23,6 +23,8 @@ const COLUMNS = 240;
 const SHORTEST = 4;
 /** How long a reader who zooms on is waited for before finer data are asked for. */
 const SETTLED_MS = 120;
+/** How long the verdict waits for the charts when a run is opened. */
+const TOGETHER_MS = 100;
 /** Painting that has taken longer goes on in the next frame: input comes between. */
 const SLICE_MS = 12;
 
@@ -95,6 +97,9 @@ export class RunPage implements Page, Board {
     if (this.closed) return;
     const run = runs.runs.find((one) => one.run === this.id);
     if (!run) return this.missing();
+    // One frame for all that is first seen takes less than two.
+    if (series) await Promise.race([series.catch(() => undefined), new Promise((wait) => setTimeout(wait, TOGETHER_MS))]);
+    if (this.closed) return;
     this.absent = false;
     this.run = run;
     this.alerts = alerts;
