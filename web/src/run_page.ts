@@ -117,6 +117,7 @@ export class RunPage implements Page, Board {
       // The charts come first: what is below them, and the ranks that alerts
       // name, share the daemon's and the browser's time.
       await series;
+      this.paint(); // it may have come before there was a run to paint
       await Promise.all([this.loadOther(), this.loadRanks(), this.loadMatrix()]);
     } else if (state !== this.seen) await this.refresh();
     else await this.loadOther();
