@@ -4,5 +4,5 @@ import {sendEarly} from './ask.ts';
 import {firstPaths} from './paths.ts';
 import {parseRoute} from './route.ts';
 
-// A report, which has its answers with it, states its own policy before this.
-if (!document.querySelector('meta[http-equiv="Content-Security-Policy"]')) sendEarly(firstPaths(parseRoute(location.hash)));
+// A report, which has its answers with it, is a file or states its own policy before this.
+if (location.protocol.startsWith('http') && !document.querySelector('meta[http-equiv="Content-Security-Policy"]')) sendEarly(firstPaths(parseRoute(location.hash)));

@@ -33,6 +33,8 @@ const FIRST_ROWS = 64;
 /** More than fit into the table's height of 560 px. */
 const ROWS_A_FRAME = 24;
 const ROW_HEIGHT = 30;
+/** Longer than a frame. */
+const BETWEEN_MS = 32;
 
 /** Made once, and only where texts are sorted: it takes longer than the sorting. */
 let collator: Intl.Collator | undefined;
@@ -154,16 +156,15 @@ export class RanksPanel {
     this.writeFrom(shown, Math.max(0, Math.floor(this.scroll.scrollTop / ROW_HEIGHT) - 1), 0);
   }
 
-  /** What is seen at once; the rest in the next frames: to lay out all rows takes longer than a frame. */
+  /** What is seen at once; the rest in later frames: to lay out all rows takes longer than one. */
   private writeFrom(shown: readonly Rank[], begin: number, written: number): void {
-    cancelAnimationFrame(this.writing);
-    this.writing = 0;
+    clearTimeout(this.writing);
     const end = Math.min(shown.length, written + ROWS_A_FRAME);
     for (let i = written; i < end; ++i) {
       const place = (begin + i) % shown.length;
       this.write(this.rows[place]!, shown[place]!);
     }
-    if (end < shown.length) this.writing = requestAnimationFrame(() => this.writeFrom(shown, begin, end));
+    if (end < shown.length) this.writing = window.setTimeout(() => this.writeFrom(shown, begin, end), BETWEEN_MS);
   }
 
   private newRow(): Row {
