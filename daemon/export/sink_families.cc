@@ -29,7 +29,7 @@ constexpr std::array<SinkMetric, 5> kMetrics = {{
      MetricType::Counter,
      [](const SinkSample& s) { return static_cast<double>(s.failed); }},
     {"muster_sink_dropped_total",
-     "What was not sent, for lack of room or because it took too long.",
+     "What was not delivered: no room, too late, or refused as it is.",
      MetricType::Counter,
      [](const SinkSample& s) { return static_cast<double>(s.dropped); }},
 }};

@@ -199,8 +199,8 @@ absl::StatusOr<std::optional<Delivery>> AlertmanagerOutbox::Make(Moment now) {
                   {{"Content-Type", "application/json"}}};
 }
 
-void AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
-  if (outcome == Outcome::kFailed) return;  // still due
+bool AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
+  if (outcome == Outcome::kFailed) return false;  // still due
   MutexLock lock(mutex_);
   for (const auto& [key, version] : batch_) {
     const auto it = held_.find(key);
@@ -212,6 +212,7 @@ void AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
     // Its last word is said when it is forgotten.
     if (held.resolved) held.due = std::min(held.due, held.forget);
   }
+  return false;
 }
 
 OutboxCounts AlertmanagerOutbox::counts() const {

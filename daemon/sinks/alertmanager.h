@@ -43,7 +43,7 @@ class AlertmanagerOutbox : public Outbox {
               Moment now) override;
   absl::Duration Due() const override;
   absl::StatusOr<std::optional<Delivery>> Make(Moment now) override;
-  void Done(Outcome outcome, Moment now) override;
+  bool Done(Outcome outcome, Moment now) override;
   OutboxCounts counts() const override;
 
  private:

@@ -16,7 +16,7 @@ constexpr absl::Duration kLongestSleep = absl::Hours(1);
 
 Outcome OutcomeOf(int status) {
   if (status >= 200 && status < 300) return Outcome::kTaken;
-  if (status == 400 || status == 413 || status == 422) {
+  if (status == 400 || status == 413 || status == 415 || status == 422) {
     return Outcome::kRefused;
   }
   return Outcome::kFailed;
@@ -73,12 +73,15 @@ absl::Duration Courier::Turn() {
     now = Moment::Of(world_.clock);
     const Outcome outcome =
         response.ok() ? OutcomeOf(response->status) : Outcome::kFailed;
-    outbox_->Done(outcome, now);
+    const bool given_up = outbox_->Done(outcome, now);
     if (outcome == Outcome::kTaken) {
       Succeeded();
     } else {
-      Failed(response.ok() ? Describe(*response)
-                           : std::string(response.status().message()));
+      const std::string why = response.ok()
+                                  ? Describe(*response)
+                                  : std::string(response.status().message());
+      Failed(why);
+      if (given_up) GaveUp(why);
     }
   }
   const absl::Duration next = std::max(outbox_->Due(), not_before_);
@@ -112,6 +115,15 @@ void Courier::Failed(const std::string& why) {
     world_.tell(true, absl::StrCat(sink_, " '", receiver_,
                                    "': cannot deliver, will try again: ", why));
   }
+}
+
+void Courier::GaveUp(const std::string& why) {
+  // What waits behind it may be taken.
+  not_before_ = absl::ZeroDuration();
+  world_.tell(true, absl::StrCat(sink_, " '", receiver_,
+                                 "': a change is refused again and again, and "
+                                 "is not sent any more: ",
+                                 why));
 }
 
 void Courier::Start() {

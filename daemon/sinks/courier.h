@@ -30,7 +30,7 @@ struct CourierStats {
   uint64_t held = 0;    // alerts or changes kept to be sent
   uint64_t sent = 0;    // posts answered with 2xx
   uint64_t failed = 0;  // posts that were not
-  uint64_t dropped = 0;  // alerts or changes for which there was no place
+  uint64_t dropped = 0;  // alerts or changes that were given up
 };
 
 // What the courier needs of the world; tests have their own.
@@ -42,8 +42,8 @@ struct CourierWorld {
   std::function<void()> cancel;
   Clock clock;
   std::function<double()> random;  // uniform, 0 … 1
-  // A line for people; told once when deliveries begin to fail, and once when
-  // they succeed again.
+  // A line for people; told once when deliveries begin to fail, once when they
+  // succeed again, and for each change that is given up.
   std::function<void(bool failing, const std::string& line)> tell;
 };
 
@@ -77,6 +77,7 @@ class Courier {
   // Count, and tell what is news.
   void Succeeded();
   void Failed(const std::string& why);
+  void GaveUp(const std::string& why);
 
   const std::string sink_;
   const std::string receiver_;

@@ -118,6 +118,39 @@ TEST_F(CourierTest, SaysWhatTheReceiverAnswered) {
   EXPECT_THAT(told_[0], HasSubstr("HTTP 403: wrong key"));
 }
 
+TEST_F(CourierTest, ChangeThatIsAlwaysRefusedDoesNotHoldUpTheNext) {
+  answers_ = {HttpResponse{.status = 400, .first_line = "unknown field"},
+              HttpResponse{.status = 422, .first_line = "unknown field"},
+              HttpResponse{.status = 413, .first_line = "too long"}};
+  Change(1);
+  Change(2);
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(1));
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(2));
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(courier_.Turn(), absl::ZeroDuration());
+  EXPECT_EQ(courier_.Turn(), absl::InfiniteDuration());
+  ASSERT_EQ(bodies_.size(), 4u);
+  EXPECT_NE(bodies_[3], bodies_[0]);
+  EXPECT_EQ(courier_.stats().dropped, 1u);
+  EXPECT_EQ(courier_.stats().held, 0u);
+  ASSERT_EQ(told_.size(), 3u);
+  EXPECT_THAT(told_[1], HasSubstr("is not sent any more: HTTP 413: too long"));
+}
+
+TEST_F(CourierTest, OtherAnswersMayPassAndAreNotGivenUp) {
+  Change(1);
+  for (const int status : {401, 403, 404, 408, 425, 429, 500, 302}) {
+    for (int i = 0; i < WebhookOutbox::kRefusals; ++i) {
+      answers_ = {HttpResponse{.status = status}};
+      clock_.Advance(absl::Minutes(1));
+      courier_.Turn();
+      EXPECT_EQ(courier_.stats().held, 1u) << status;
+    }
+  }
+  EXPECT_EQ(courier_.stats().dropped, 0u);
+}
+
 TEST_F(CourierTest, SecretThatCannotBeReadIsAFailure) {
   webhook_.secret.variable = "MUSTER_TEST_NOT_SET";
   Change(1);
