@@ -17,7 +17,8 @@ struct SinkMetric {
 };
 
 constexpr std::array<SinkMetric, 5> kMetrics = {{
-    {"muster_sink_up", "1 unless the newest post to the receiver failed.",
+    {"muster_sink_up",
+     "0 while what is to be told to the receiver cannot be delivered.",
      MetricType::Gauge, [](const SinkSample& s) { return s.up ? 1.0 : 0.0; }},
     {"muster_sink_held", "What is kept to be sent to the receiver.",
      MetricType::Gauge,

@@ -199,6 +199,10 @@ absl::StatusOr<std::optional<Delivery>> AlertmanagerOutbox::Make(Moment now) {
                   {{"Content-Type", "application/json"}}};
 }
 
+std::optional<Delivery> AlertmanagerOutbox::Probe() const {
+  return Delivery{"[]", {{"Content-Type", "application/json"}}};
+}
+
 bool AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
   if (outcome == Outcome::kFailed) return false;  // still due
   MutexLock lock(mutex_);

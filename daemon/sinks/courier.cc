@@ -69,23 +69,43 @@ absl::Duration Courier::Turn() {
   if (!delivery.ok()) {
     Failed(std::string(delivery.status().message()));
   } else if (delivery->has_value()) {
-    const auto response = world_.post((*delivery)->body, (*delivery)->headers);
-    now = Moment::Of(world_.clock);
-    const Outcome outcome =
-        response.ok() ? OutcomeOf(response->status) : Outcome::kFailed;
-    const bool given_up = outbox_->Done(outcome, now);
-    if (outcome == Outcome::kTaken) {
-      Succeeded();
+    Post(**delivery, /*is_probe=*/false);
+  } else if (IsIdleAndDown()) {
+    if (const auto probe = outbox_->Probe()) {
+      Post(*probe, /*is_probe=*/true);
     } else {
-      const std::string why = response.ok()
-                                  ? Describe(*response)
-                                  : std::string(response.status().message());
-      Failed(why);
-      if (given_up) GaveUp(why);
+      failures_ = 0;
+      MutexLock lock(mutex_);
+      up_ = true;
     }
+  }
+  now = Moment::Of(world_.clock);
+  if (IsIdleAndDown()) {
+    return std::max(not_before_ - now.monotonic, absl::Nanoseconds(1));
   }
   const absl::Duration next = std::max(outbox_->Due(), not_before_);
   return std::max(next - now.monotonic, absl::ZeroDuration());
+}
+
+bool Courier::IsIdleAndDown() const {
+  return failures_ > 0 && outbox_->Due() == absl::InfiniteDuration();
+}
+
+void Courier::Post(const Delivery& delivery, bool is_probe) {
+  const auto response = world_.post(delivery.body, delivery.headers);
+  const Outcome outcome =
+      response.ok() ? OutcomeOf(response->status) : Outcome::kFailed;
+  const bool given_up =
+      !is_probe && outbox_->Done(outcome, Moment::Of(world_.clock));
+  if (outcome == Outcome::kTaken) {
+    Succeeded();
+    return;
+  }
+  const std::string why = response.ok()
+                              ? Describe(*response)
+                              : std::string(response.status().message());
+  Failed(why);
+  if (given_up) GaveUp(why);
 }
 
 void Courier::Succeeded() {

@@ -26,7 +26,10 @@ absl::Duration Backoff(int failures, double random);
 struct CourierStats {
   std::string sink;      // "alertmanager", …
   std::string receiver;  // its name
-  bool up = true;       // the last post was answered with 2xx, or none was made
+  // False while what is to be told cannot be delivered: the newest post was not
+  // answered with 2xx, and it is still to be told, or a probe of the receiver
+  // has not succeeded since.
+  bool up = true;
   uint64_t held = 0;    // alerts or changes kept to be sent
   uint64_t sent = 0;    // posts answered with 2xx
   uint64_t failed = 0;  // posts that were not
@@ -74,6 +77,9 @@ class Courier {
 
  private:
   void Run();
+  // Nothing is left to be told, but the receiver is down.
+  bool IsIdleAndDown() const;
+  void Post(const Delivery& delivery, bool is_probe);
   // Count, and tell what is news.
   void Succeeded();
   void Failed(const std::string& why);

@@ -63,7 +63,10 @@ class Outbox {
   virtual absl::Duration Due() const = 0;
   // What is to be sent now, if anything is. An error if it cannot be made.
   virtual absl::StatusOr<std::optional<Delivery>> Make(Moment now) = 0;
-  // What became of that delivery, if it was one. True if what was in it is
+  // A post that tells nothing, to learn whether the receiver is back when
+  // nothing is left to be told; none where the receiver knows of no such post.
+  virtual std::optional<Delivery> Probe() const { return std::nullopt; }
+  // What became of what Make() gave. True if what was in it is
   // given up, and never sent again.
   virtual bool Done(Outcome outcome, Moment now) = 0;
   virtual OutboxCounts counts() const = 0;

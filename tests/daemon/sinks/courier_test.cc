@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/sinks/alertmanager.h"
 #include "daemon/sinks/sinks.h"
 #include "daemon/sinks/webhook.h"
 #include "gmock/gmock.h"
@@ -136,6 +137,43 @@ TEST_F(CourierTest, ChangeThatIsAlwaysRefusedDoesNotHoldUpTheNext) {
   EXPECT_EQ(courier_.stats().held, 0u);
   ASSERT_EQ(told_.size(), 3u);
   EXPECT_THAT(told_[1], HasSubstr("is not sent any more: HTTP 413: too long"));
+}
+
+TEST_F(CourierTest, IsUpAgainWhenNothingIsLeftThatFails) {
+  Change(1);
+  for (int i = 0; i < WebhookOutbox::kRefusals; ++i) {
+    answers_ = {HttpResponse{.status = 400}};
+    courier_.Turn();
+    EXPECT_FALSE(courier_.stats().up);
+    clock_.Advance(absl::Minutes(1));
+  }
+  EXPECT_EQ(courier_.Turn(), absl::InfiniteDuration());
+  EXPECT_TRUE(courier_.stats().up);
+  EXPECT_EQ(bodies_.size(), 3u);
+}
+
+TEST_F(CourierTest, AlertmanagerThatIsBackIsFoundWithoutAnAlert) {
+  Courier courier(
+      "alertmanager", "am",
+      std::make_unique<AlertmanagerOutbox>(
+          options_, absl::Minutes(1),
+          [](const std::string&, uint64_t) { return std::nullopt; }),
+      World());
+  courier.Take("gpt", AnAlert(1, State::kResolved, clock_.clock().wall()));
+  // It is told for five minutes, and then forgotten.
+  for (int i = 0; i < 10; ++i) {
+    answers_ = {absl::UnavailableError("connection refused")};
+    courier.Turn();
+    clock_.Advance(absl::Minutes(1));
+  }
+  EXPECT_EQ(courier.stats().held, 0u);
+  EXPECT_FALSE(courier.stats().up);
+  EXPECT_EQ(bodies_.back(), "[]");
+  answers_.clear();
+  EXPECT_EQ(courier.Turn(), absl::InfiniteDuration());
+  EXPECT_TRUE(courier.stats().up);
+  EXPECT_EQ(bodies_.back(), "[]");
+  EXPECT_THAT(told_.back(), HasSubstr("delivers again"));
 }
 
 TEST_F(CourierTest, OtherAnswersMayPassAndAreNotGivenUp) {
