@@ -221,7 +221,12 @@ bool AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
 
 OutboxCounts AlertmanagerOutbox::counts() const {
   MutexLock lock(mutex_);
-  return {.held = held_.size(), .dropped = dropped_};
+  const auto untold =
+      std::count_if(held_.begin(), held_.end(),
+                    [](const auto& held) { return !held.second.told; });
+  return {.held = held_.size(),
+          .untold = static_cast<uint64_t>(untold),
+          .dropped = dropped_};
 }
 
 std::string AlertmanagerOutbox::ToJson(const Held& held, Moment now) const {

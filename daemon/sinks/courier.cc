@@ -93,6 +93,8 @@ bool Courier::IsIdleAndDown() const {
 
 void Courier::Post(const Delivery& delivery, bool is_probe) {
   const auto response = world_.post(delivery.body, delivery.headers);
+  // Stopped: that says nothing of the receiver.
+  if (absl::IsCancelled(response.status())) return;
   const Outcome outcome =
       response.ok() ? OutcomeOf(response->status) : Outcome::kFailed;
   const bool given_up =
@@ -159,6 +161,7 @@ void Courier::Run() {
     const absl::Duration wait = Turn();
     if (last && (wait > absl::ZeroDuration() || failures_ > before)) break;
     MutexLock lock(mutex_);
+    if (cancelled_) break;
     const auto until = std::chrono::steady_clock::now() +
                        absl::ToChronoNanoseconds(std::min(wait, kLongestSleep));
     while (!woken_ && !stopping_) {
@@ -166,6 +169,10 @@ void Courier::Run() {
     }
     woken_ = false;
     last = stopping_;
+  }
+  if (const uint64_t untold = outbox_->counts().untold; untold > 0) {
+    world_.tell(false, absl::StrCat(sink_, " '", receiver_, "': ends with ",
+                                    untold, " not delivered"));
   }
   {
     MutexLock lock(mutex_);
@@ -191,6 +198,7 @@ void Courier::Stop(absl::Duration grace) {
     while (!ended_) {
       if (changed_.wait_until(mutex_, until) == std::cv_status::timeout) break;
     }
+    cancelled_ = true;
   }
   world_.cancel();
   thread_.join();

@@ -46,7 +46,8 @@ struct CourierWorld {
   Clock clock;
   std::function<double()> random;  // uniform, 0 … 1
   // A line for people; told once when deliveries begin to fail, once when they
-  // succeed again, and for each change that is given up.
+  // succeed again, for each change that is given up, and at the end if something
+  // is left.
   std::function<void(bool failing, const std::string& line)> tell;
 };
 
@@ -97,6 +98,7 @@ class Courier {
   CondVar changed_;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;  // no post comes of it now
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool up_ ABSL_GUARDED_BY(mutex_) = true;
   uint64_t sent_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -40,6 +40,7 @@ enum class Outcome {
 
 struct OutboxCounts {
   uint64_t held = 0;     // alerts or changes kept to be sent
+  uint64_t untold = 0;   // of those, whose newest state was not delivered yet
   uint64_t dropped = 0;  // there was no place for them, or they were refused
 };
 

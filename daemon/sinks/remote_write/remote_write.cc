@@ -200,13 +200,24 @@ class RemoteWrite::Impl {
         MutexLock lock(mutex_);
         last = !Sleep(options_.interval);
       }
-      if (!SendAll()) break;
+      sent_all_ = SendAll();
+      if (!sent_all_) break;
       SaveMarks();
     }
     SaveMarks();
+    TellWhatIsLeft();
     MutexLock lock(mutex_);
     stopped_ = true;
     changed_.notify_all();
+  }
+
+  void TellWhatIsLeft() {
+    if (sent_all_ && Waiting().empty()) return;
+    tell_(false, history_path_.empty()
+                     ? "remote write: ends before all was delivered; what is "
+                       "left is lost, as there is no history"
+                     : "remote write: ends before all was delivered; the next "
+                       "daemon sends what is left");
   }
 
   // Sends what waits; false if it was time to stop before.
@@ -362,6 +373,7 @@ class RemoteWrite::Impl {
   Marks marks_;
   bool unsaved_ = false;
   bool marks_fail_ = false;
+  bool sent_all_ = true;     // in the turn before
   bool unread_ = false;      // some of this turn's backlog could not be read
   bool read_fails_ = false;  // and that was told
   absl::Duration saved_ = -absl::InfiniteDuration();

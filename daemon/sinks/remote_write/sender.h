@@ -61,7 +61,7 @@ class Sender {
   bool TakeOutage() { return std::exchange(outage_, false); }
 
  private:
-  enum class Verdict { kTaken, kLater, kRefused, kRejected };
+  enum class Verdict { kTaken, kLater, kRefused, kRejected, kStopped };
   Verdict Post(const std::string& run, std::span<const Step> steps,
                const SeriesKeys& series, std::string& why);
   bool WaitToRetry(const std::string& why);

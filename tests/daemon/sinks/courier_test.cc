@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/mutex.h"
 #include "daemon/sinks/alertmanager.h"
 #include "daemon/sinks/sinks.h"
 #include "daemon/sinks/webhook.h"
@@ -209,11 +210,21 @@ class SinksTest : public ::testing::Test {
     }
     return options;
   }
-  static std::unique_ptr<Sinks> Make(SinkOptions options) {
+  // Of several threads.
+  struct Told {
+    Mutex mutex;
+    std::vector<std::string> lines ABSL_GUARDED_BY(mutex);
+  };
+  static std::unique_ptr<Sinks> Make(
+      SinkOptions options,
+      const std::shared_ptr<Told>& told = std::make_shared<Told>()) {
     return std::make_unique<Sinks>(
         std::move(options), "", Clock::System(),
         [](const std::string&, uint64_t) { return std::nullopt; },
-        [](bool, const std::string&) {});
+        [told](bool failing, const std::string& line) {
+          MutexLock lock(told->mutex);
+          told->lines.push_back((failing ? "failing: " : "") + line);
+        });
   }
 };
 
@@ -234,6 +245,30 @@ TEST_F(SinksTest, OneReceiverThatHangsDelaysNobodyElse) {
     const bool hangs = good.url() != "http://" + each.receiver;
     EXPECT_EQ(each.sent, hangs ? 0u : 1u) << each.sink << " " << each.receiver;
   }
+}
+
+TEST_F(SinksTest, StopIsNoFailureAndSaysWhatIsLeft) {
+  HttpReceiver hanging(
+      [](size_t, const ReceivedPost&) { return PostAnswer{.hangs = true}; });
+  SinkOptions options = To({hanging.url()});
+  options.webhooks[0].name = "chat";
+  options.alertmanagers[0].name = "central";
+  const auto told = std::make_shared<Told>();
+  const auto sinks = Make(std::move(options), told);
+  sinks->Start();
+  sinks->Take("gpt", AnAlert(1, State::kFiring, absl::UnixEpoch()));
+  EXPECT_TRUE(hanging.WaitForPosts(2));
+  sinks->Take("gpt", AnAlert(2, State::kResolved, absl::UnixEpoch()));
+  sinks->Stop(absl::ZeroDuration());
+  for (const CourierStats& each : sinks->stats()) {
+    EXPECT_EQ(each.failed, 0u);
+    EXPECT_TRUE(each.up);
+  }
+  MutexLock lock(told->mutex);
+  EXPECT_THAT(told->lines,
+              ::testing::UnorderedElementsAre(
+                  "webhook 'chat': ends with 2 not delivered",
+                  "alertmanager 'central': ends with 1 not delivered"));
 }
 
 TEST_F(SinksTest, WhatWaitsIsTriedOnceMoreAtTheEnd) {

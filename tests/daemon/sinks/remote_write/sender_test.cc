@@ -33,6 +33,7 @@ class Receiver {
         (void)Store(body);
         return absl::UnavailableError("broken off");
       }
+      if (status == kStop) return absl::CancelledError("cancelled");
       if (status == 0) return absl::UnavailableError("not reached");
       if (status != 200) return HttpResponse{status, "no"};
     }
@@ -40,6 +41,7 @@ class Receiver {
   }
 
   static constexpr int kStoreAndBreakOff = -1;
+  static constexpr int kStop = -2;
   std::vector<int> answers;  // to the next posts, in place of storing
   int posts = 0;
   // Values of muster_step by time.
@@ -206,6 +208,15 @@ TEST_F(SenderTest, OneRefusedStepDoesNotTakeOthersWithIt) {
   EXPECT_EQ(counts_[Fate::kRefused], 4);
   EXPECT_EQ(counts_[Fate::kSent], 20);
   EXPECT_THAT(lines_, ElementsAre(HasSubstr("out of order sample")));
+}
+
+TEST_F(SenderTest, StopIsNoFailureOfTheReceiver) {
+  receiver_.answers = {Receiver::kStop};
+  EXPECT_FALSE(Deliver(Steps(0, 3)));
+  EXPECT_TRUE(lines_.empty());
+  EXPECT_TRUE(waits_.empty());
+  EXPECT_EQ(retries_, 0);
+  EXPECT_FALSE(sender_.TakeOutage());
 }
 
 }  // namespace
