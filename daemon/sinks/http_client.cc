@@ -123,7 +123,8 @@ class HttpClient::Impl {
     curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
     return HttpResponse{
         .status = static_cast<int>(status),
-        .first_line = FirstLine(std::move(answer.start), secret)};
+        .first_line = FirstLine(std::move(answer.start), secret),
+        .retry_after = RetryAfter(status)};
   }
 
   void Cancel() {
@@ -149,6 +150,14 @@ class HttpClient::Impl {
     }
     // The body goes at once, without asking whether it is welcome.
     return HeaderList(curl_slist_append(list, "Expect:"));
+  }
+
+  absl::Duration RetryAfter(long status) const {
+    if (status != 429 && status != 503) return absl::ZeroDuration();
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &seconds);
+    return std::clamp(absl::Seconds(seconds), absl::ZeroDuration(),
+                      kLongestRetryAfter);
   }
 
   void SetTransport(absl::Duration timeout) {

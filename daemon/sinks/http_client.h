@@ -19,7 +19,13 @@ struct HttpResponse {
   int status = 0;  // such as 200; redirections are not followed
   // Of the body, at most 200 bytes of printable ASCII; '?' for others.
   std::string first_line;
+  // With 429 or 503: how long it asks to be left alone (Retry-After, seconds or
+  // a date), at most kLongestRetryAfter. Zero: it does not say.
+  absl::Duration retry_after = absl::ZeroDuration();
 };
+
+// So that a receiver cannot silence us for long by mistake.
+inline constexpr absl::Duration kLongestRetryAfter = absl::Minutes(5);
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 

@@ -66,6 +66,7 @@ Sender::Verdict Sender::Post(const std::string& run,
   const auto answer =
       world_.post(EncodeRequest(run, options_.external_labels, steps, series));
   if (absl::IsCancelled(answer.status())) return Verdict::kStopped;
+  retry_after_ = answer.ok() ? answer->retry_after : absl::ZeroDuration();
   if (!answer.ok()) {
     why = std::string(answer.status().message());
     outage_ = true;
@@ -92,7 +93,8 @@ bool Sender::WaitToRetry(const std::string& why) {
                                    "again: ",
                                    why));
   }
-  return world_.wait(BackoffAfter(failures_, world_.random()));
+  return world_.wait(
+      std::max(BackoffAfter(failures_, world_.random()), retry_after_));
 }
 
 void Sender::Count(Fate fate, std::span<const Step> steps,

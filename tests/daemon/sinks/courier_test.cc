@@ -112,6 +112,18 @@ TEST_F(CourierTest, WaitsLongerAfterEachFailureAndTellsItOnce) {
                           "webhook 'chat': delivers again, after 3 failures"));
 }
 
+TEST_F(CourierTest, WaitsAsLongAsTheReceiverAsksIfThatIsLonger) {
+  answers_ = {HttpResponse{.status = 429, .retry_after = absl::Seconds(90)},
+              HttpResponse{.status = 503, .retry_after = absl::Seconds(1)}};
+  Change(1);
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(90));
+  clock_.Advance(absl::Seconds(89));
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(1));
+  EXPECT_EQ(bodies_.size(), 1u);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(2));
+}
+
 TEST_F(CourierTest, SaysWhatTheReceiverAnswered) {
   answers_ = {HttpResponse{.status = 403, .first_line = "wrong key"}};
   Change(1);

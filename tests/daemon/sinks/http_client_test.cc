@@ -149,6 +149,35 @@ TEST(HttpClientTest, DoesNotFollowRedirections) {
   EXPECT_EQ(receiver.posts().size(), 1u);
 }
 
+TEST(HttpClientTest, ReadsHowLongItShallWaitUpToABound) {
+  struct Case {
+    int status;
+    const char* header;
+    absl::Duration expected;
+  };
+  const std::vector<Case> cases = {
+      {429, "7", absl::Seconds(7)},
+      {503, "120", absl::Minutes(2)},
+      {503, "86400", absl::Minutes(5)},
+      {503, "Fri, 31 Dec 2199 23:59:59 GMT", absl::Minutes(5)},
+      {503, "Fri, 31 Dec 1999 23:59:59 GMT", absl::ZeroDuration()},
+      {503, "soon", absl::ZeroDuration()},
+      {503, "", absl::ZeroDuration()},
+      {200, "7", absl::ZeroDuration()},
+      {400, "7", absl::ZeroDuration()}};
+  HttpReceiver receiver([&](size_t n, const ReceivedPost&) {
+    return PostAnswer{.status = cases[n].status,
+                      .retry_after = cases[n].header};
+  });
+  HttpClient client({.url = receiver.url()});
+  for (const Case& each : cases) {
+    const auto response = client.Post("{}", {}, kLong);
+    ASSERT_TRUE(response.ok()) << response.status();
+    EXPECT_EQ(response->retry_after, each.expected)
+        << each.status << " " << each.header;
+  }
+}
+
 TEST(HttpClientTest, NobodyThereIsUnavailable) {
   int port = 0;
   {

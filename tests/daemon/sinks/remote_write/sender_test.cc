@@ -35,7 +35,7 @@ class Receiver {
       }
       if (status == kStop) return absl::CancelledError("cancelled");
       if (status == 0) return absl::UnavailableError("not reached");
-      if (status != 200) return HttpResponse{status, "no"};
+      if (status != 200) return HttpResponse{status, "no", retry_after};
     }
     return Store(body);
   }
@@ -43,6 +43,7 @@ class Receiver {
   static constexpr int kStoreAndBreakOff = -1;
   static constexpr int kStop = -2;
   std::vector<int> answers;  // to the next posts, in place of storing
+  absl::Duration retry_after;  // that they ask for
   int posts = 0;
   // Values of muster_step by time.
   std::map<int64_t, double> stored;
@@ -217,6 +218,18 @@ TEST_F(SenderTest, StopIsNoFailureOfTheReceiver) {
   EXPECT_TRUE(waits_.empty());
   EXPECT_EQ(retries_, 0);
   EXPECT_FALSE(sender_.TakeOutage());
+}
+
+TEST_F(SenderTest, WaitsAsLongAsTheReceiverAsksIfThatIsLonger) {
+  receiver_.answers = {429, 503};
+  receiver_.retry_after = absl::Seconds(90);
+  EXPECT_TRUE(Deliver(Steps(0, 0)));
+  EXPECT_THAT(waits_, ElementsAre(absl::Seconds(90), absl::Seconds(90)));
+  waits_.clear();
+  receiver_.answers = {429};
+  receiver_.retry_after = absl::Milliseconds(1);
+  EXPECT_TRUE(Deliver(Steps(1, 1)));
+  EXPECT_THAT(waits_, ElementsAre(absl::Milliseconds(250)));
 }
 
 }  // namespace
