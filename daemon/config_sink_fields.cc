@@ -73,18 +73,17 @@ void AppendSecret(const std::string& key, const std::string& what,
       "a variable's name: letters, digits and _", IsVariable)));
 }
 
-// An address may hold a secret: it is printed without its path, and is not taken
-// back then. `member` reaches the endpoint.
+// An address may hold a secret: it is printed without its path, and is not
+// taken back then. `member` reaches the endpoint.
 template <typename Member>
 void AppendUrl(const std::string& prefix, const std::string& help,
                const std::string& allowed, bool (*good)(std::string_view),
                Member member, std::vector<ConfigField>& fields) {
-  ConfigField field = Hidden(
-      Text(prefix + "url", help,
-           [member](auto& config) -> auto& { return member(config).url; },
-           absl::StrCat(allowed,
-                        "; not what --print-config has shortened with …"),
-           good));
+  ConfigField field = Hidden(Text(
+      prefix + "url",
+      help, [member](auto& config) -> auto& { return member(config).url; },
+      absl::StrCat(allowed, "; not what --print-config has shortened with …"),
+      good));
   field.print = [member](const Config& config) {
     const std::string& url = member(config).url;
     if (url.empty()) return Quote(url);

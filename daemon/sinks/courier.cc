@@ -108,8 +108,8 @@ void Courier::Post(const Delivery& delivery, bool is_probe) {
                               : std::string(response.status().message());
   Failed(why);
   if (response.ok()) {
-    not_before_ = std::max(not_before_,
-                           world_.clock.monotonic() + response->retry_after);
+    not_before_ =
+        std::max(not_before_, world_.clock.monotonic() + response->retry_after);
   }
   if (given_up) GaveUp(why);
 }

@@ -30,9 +30,9 @@ struct CourierStats {
   // answered with 2xx, and it is still to be told, or a probe of the receiver
   // has not succeeded since.
   bool up = true;
-  uint64_t held = 0;    // alerts or changes kept to be sent
-  uint64_t sent = 0;    // posts answered with 2xx
-  uint64_t failed = 0;  // posts that were not
+  uint64_t held = 0;     // alerts or changes kept to be sent
+  uint64_t sent = 0;     // posts answered with 2xx
+  uint64_t failed = 0;   // posts that were not
   uint64_t dropped = 0;  // alerts or changes that were given up
 };
 
@@ -46,8 +46,8 @@ struct CourierWorld {
   Clock clock;
   std::function<double()> random;  // uniform, 0 … 1
   // A line for people; told once when deliveries begin to fail, once when they
-  // succeed again, for each change that is given up, and at the end if something
-  // is left.
+  // succeed again, for each change that is given up, and at the end if
+  // something is left.
   std::function<void(bool failing, const std::string& line)> tell;
 };
 

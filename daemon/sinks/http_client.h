@@ -41,7 +41,8 @@ class HttpClient {
   // one: UNAVAILABLE (not reached, broken off, TLS failed), DEADLINE_EXCEEDED
   // after `timeout`, which is for all together, name look-up included;
   // CANCELLED; FAILED_PRECONDITION if a secret or a certificate cannot be read,
-  // or the URL that lies elsewhere is none. Messages and first lines have neither secrets nor the URL's path.
+  // or the URL that lies elsewhere is none. Messages and first lines have
+  // neither secrets nor the URL's path.
   absl::StatusOr<HttpResponse> Post(std::string_view body,
                                     const HttpHeaders& headers,
                                     absl::Duration timeout);

@@ -79,9 +79,8 @@ std::string CheckUrl(std::string_view url) {
 
 std::string PathOf(std::string_view url) {
   const std::string_view authority = Authority(url);
-  return std::string(
-      url.substr(static_cast<size_t>(authority.data() - url.data()) +
-                 authority.size()));
+  return std::string(url.substr(
+      static_cast<size_t>(authority.data() - url.data()) + authority.size()));
 }
 
 std::string ShortenUrl(std::string_view url) {

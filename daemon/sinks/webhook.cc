@@ -162,9 +162,8 @@ bool WebhookOutbox::Done(Outcome outcome, Moment now) {
 
 OutboxCounts WebhookOutbox::counts() const {
   MutexLock lock(mutex_);
-  return {.held = changes_.size(),
-          .untold = changes_.size(),
-          .dropped = dropped_};
+  return {
+      .held = changes_.size(), .untold = changes_.size(), .dropped = dropped_};
 }
 
 }  // namespace muster::sinks

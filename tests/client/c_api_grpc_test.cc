@@ -79,7 +79,8 @@ TEST(CApiGrpcTest, DeliversReportsAndShowsAlerts) {
 
 // Its struct ended in padding where there is observed_late now.
 TEST(CApiGrpcTest, WhatAnOlderCallerHasInItsPaddingMeansNothing) {
-  static_assert(offsetof(muster_step, sample_ids_are_batches) + 2 * sizeof(int) ==
+  static_assert(offsetof(muster_step, sample_ids_are_batches) +
+                    2 * sizeof(int) ==
                 offsetof(muster_step, waited_seconds));
   LiteServer server("127.0.0.1:0");
   const std::string address = server.address();

@@ -277,9 +277,11 @@ TEST_F(ConfigTest, ReceiversThatMakeNoSenseAreErrors) {
   EXPECT_THAT(error_of("url: ftp://a"),
               StartsWith("musterd.yaml:3: key 'sinks.webhooks.url': this value "
                          "is not allowed; allowed: http:// or https://"));
-  EXPECT_THAT(error_of("{url: 'http://a', secret: geheim}"),
-              StartsWith("musterd.yaml:3: key 'sinks.webhooks.secret': no such "
-                         "key; allowed here: name, url, url_file, url_env, secret_file"));
+  EXPECT_THAT(
+      error_of("{url: 'http://a', secret: geheim}"),
+      StartsWith(
+          "musterd.yaml:3: key 'sinks.webhooks.secret': no such "
+          "key; allowed here: name, url, url_file, url_env, secret_file"));
   EXPECT_THAT(error_of("{url: 'http://a', secret_file: a, secret_env: B}"),
               HasSubstr("secret_file and secret_env exclude each other"));
   EXPECT_THAT(error_of("{url: 'http://a', username: me}"),

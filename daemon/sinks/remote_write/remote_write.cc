@@ -16,6 +16,7 @@
 #include "daemon/sinks/remote_write/backlog.h"
 #include "daemon/sinks/remote_write/marks.h"
 #include "daemon/sinks/remote_write/pending.h"
+#include "daemon/sinks/remote_write/request.h"
 #include "daemon/sinks/remote_write/sender.h"
 
 namespace muster::sinks::remote_write {
@@ -25,26 +26,11 @@ namespace {
 // sent again after a crash, and refused.
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 
-// What was not heard of for so long is forgotten, but for its mark: queries have
-// long since seen its series end.
+// What was not heard of for so long is forgotten, but for its mark: queries
+// have long since seen its series end.
 constexpr absl::Duration kForgetAfter = absl::Hours(1);
 // Times that are so far ahead of the clock are told.
 constexpr absl::Duration kFarAhead = absl::Minutes(1);
-
-// Another process has the file, descriptors have run out, a disk is away: what
-// is there may be read later.
-bool MayPass(const absl::Status& error) {
-  return absl::IsUnavailable(error) || absl::IsNotFound(error) ||
-         absl::IsAborted(error) || absl::IsResourceExhausted(error);
-}
-
-HttpHeaders HeadersOf(const Options& options) {
-  HttpHeaders headers = {{"Content-Encoding", "snappy"},
-                         {"Content-Type", "application/x-protobuf"},
-                         {"X-Prometheus-Remote-Write-Version", "0.1.0"}};
-  headers.insert(headers.end(), options.headers.begin(), options.headers.end());
-  return headers;
-}
 
 }  // namespace
 
@@ -121,8 +107,8 @@ class RemoteWrite::Impl {
     // newest before that, where a daemon after this one begins.
     std::deque<std::pair<absl::Duration, Step>> recent;
     Mark settled;
-    absl::Duration delivered;    // monotonic, the newest
-    bool is_far_ahead = false;   // and that was told
+    absl::Duration delivered;   // monotonic, the newest
+    bool is_far_ahead = false;  // and that was told
   };
 
   // Whoever fills the queue pays for it, not who happens to come next.
@@ -373,8 +359,7 @@ class RemoteWrite::Impl {
     return steps.ok() ? *std::move(steps) : std::vector<Step>();
   }
 
-  void Delivered(const std::string& run, Line& line,
-                 std::vector<Step>& steps) {
+  void Delivered(const std::string& run, Line& line, std::vector<Step>& steps) {
     line.mark = {steps.back().place, steps.back().time_ms};
     const absl::Duration now = line.delivered = clock_.monotonic();
     int64_t bytes = 0;

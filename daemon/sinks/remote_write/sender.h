@@ -74,7 +74,7 @@ class Sender {
   int failures_ = 0;  // in a row
   bool outage_ = false;
   absl::Duration retry_after_;  // that the newest answer asks for
-  std::string told_;  // why it refused last
+  std::string told_;            // why it refused last
 };
 
 }  // namespace muster::sinks::remote_write

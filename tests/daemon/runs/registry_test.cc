@@ -25,13 +25,13 @@ class ForgottenRunTest : public ::testing::Test {
   // One rank says that its loss is NaN, which fires, and is lost.
   void FireAndFallSilent(const std::string& name) {
     const auto link = std::make_shared<testing::FakeLink>();
-    const auto run = registry_.Open(
-        name, {{.rank = 0,
-                .world_size = 1,
-                .incarnation = kIncarnation,
-                .sketch = {1, 64, 9}},
-               std::make_shared<const frames::FactSet>(),
-               link});
+    const auto run =
+        registry_.Open(name, {{.rank = 0,
+                               .world_size = 1,
+                               .incarnation = kIncarnation,
+                               .sketch = {1, 64, 9}},
+                              std::make_shared<const frames::FactSet>(),
+                              link});
     ASSERT_TRUE(run.ok()) << run.status();
     frames::Report report = testing::MakeReport(0, 0);
     report.loss = std::numeric_limits<double>::quiet_NaN();

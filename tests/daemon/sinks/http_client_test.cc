@@ -196,8 +196,7 @@ TEST(HttpClientTest, ReadsTheAddressAtEachPostAndShowsItNowhere) {
   Write(folder.File("url"), "ftp://geheim");
   const absl::Status status = client.Post("{}", {}, kLong).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(status.message().find(folder.File("url")),
-            absl::string_view::npos);
+  EXPECT_NE(status.message().find(folder.File("url")), absl::string_view::npos);
   EXPECT_EQ(status.message().find("geheim"), absl::string_view::npos);
 }
 
@@ -205,8 +204,8 @@ TEST(HttpClientTest, AddsItsPathToTheAddress) {
   const TemporaryFolder folder;
   HttpReceiver receiver;
   Write(folder.File("url"), receiver.url() + "/prefix/\n");
-  HttpClient client({.url_place = {.file = folder.File("url")},
-                     .path = "/api/v2/alerts"});
+  HttpClient client(
+      {.url_place = {.file = folder.File("url")}, .path = "/api/v2/alerts"});
   ASSERT_TRUE(client.Post("[]", {}, kLong).ok());
   EXPECT_EQ(receiver.posts().back().path, "/prefix/api/v2/alerts");
   Write(folder.File("url"), receiver.url() + "/?x=1");

@@ -42,7 +42,7 @@ class Receiver {
 
   static constexpr int kStoreAndBreakOff = -1;
   static constexpr int kStop = -2;
-  std::vector<int> answers;  // to the next posts, in place of storing
+  std::vector<int> answers;    // to the next posts, in place of storing
   absl::Duration retry_after;  // that they ask for
   int posts = 0;
   // Values of muster_step by time.
