@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <random>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "daemon/history/reader.h"
 #include "daemon/sinks/http_client.h"
 #include "daemon/sinks/remote_write/backlog.h"
+#include "daemon/sinks/remote_write/line.h"
 #include "daemon/sinks/remote_write/marks.h"
 #include "daemon/sinks/remote_write/pending.h"
 #include "daemon/sinks/remote_write/request.h"
@@ -97,20 +99,6 @@ class RemoteWrite::Impl {
   }
 
  private:
-  // What the thread knows of the runs of one name.
-  struct Line {
-    Mark mark;
-    SeriesKeys series;  // that have not ended
-    // What a daemon before this one may have sent without a mark of it.
-    Place uncertain_until;
-    // What is sent again after an outage, and when it was delivered; and the
-    // newest before that, where a daemon after this one begins.
-    std::deque<std::pair<absl::Duration, Step>> recent;
-    Mark settled;
-    absl::Duration delivered;   // monotonic, the newest
-    bool is_far_ahead = false;  // and that was told
-  };
-
   // Whoever fills the queue pays for it, not who happens to come next.
   void ShrinkFullest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto fullest = std::max_element(
@@ -238,12 +226,15 @@ class RemoteWrite::Impl {
       MutexLock lock(mutex_);
       std::erase_if(pending_,
                     [](const auto& pending) { return pending.second.empty(); });
-      std::erase_if(lines_, [&](const auto& each) {
-        const Line& line = each.second;
+      for (auto it = lines_.begin(); it != lines_.end();) {
+        const Line& line = it->second;
         // What comes after a time that is ahead must still be later.
-        return line.recent.empty() && line.delivered < now - kForgetAfter &&
-               line.mark.time_ms < wall_ms && !pending_.contains(each.first);
-      });
+        const bool old = line.mark == line.settled && line.recent.empty() &&
+                         line.delivered < now - kForgetAfter &&
+                         line.mark.time_ms < wall_ms &&
+                         !pending_.contains(it->first);
+        it = old ? lines_.erase(it) : std::next(it);
+      }
       stats_.runs = lines_.size();
     }
     if (history_path_.empty()) return;
