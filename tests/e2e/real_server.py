@@ -11,8 +11,8 @@ from processes import free_address
 class RealServer:
     """A server with its data in `folder`, on `address` (HOST:PORT) over all its starts.
 
-    Of a subclass: `program` is its command, `ready` the path that answers when it serves; `arguments()` are asked for at
-    each start.
+    Of a subclass: `program` is its command, `ready` the path that answers when it serves; `arguments()` are asked for
+    at each start.
     """
 
     program = None

@@ -223,8 +223,9 @@ def test_a_webhook_that_fails_is_told_later_and_in_order(daemon, hook, training,
 
 def test_a_change_that_is_refused_holds_up_nothing(daemon, hook, training):
     hook.status = 400
-    wait_for(lambda: metric(daemon, 'muster_sink_dropped_total{sink="webhook",receiver="hook"}') == 1, "it to be given up")
-    wait_for(lambda: metric(daemon, 'muster_sink_up{sink="webhook",receiver="hook"}') == 1, "nothing to be due")
+    labels = '{sink="webhook",receiver="hook"}'
+    wait_for(lambda: metric(daemon, f"muster_sink_dropped_total{labels}") == 1, "it to be given up")
+    wait_for(lambda: metric(daemon, f"muster_sink_up{labels}") == 1, "nothing to be due")
     assert "webhook 'hook': a change is refused again and again, and is not sent any more: HTTP 400" in daemon.log
     assert len({headers["Idempotency-Key"] for headers, _, _ in hook.posts}) == 1 and len(hook.posts) == 3
     hook.status = 200
