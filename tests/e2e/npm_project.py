@@ -1,4 +1,4 @@
-"""A TypeScript project of this repository, compiled in a folder of its own that keeps its packages from one run to the next."""
+"""A TypeScript project of this repository, compiled in a folder that keeps its packages from one run to the next."""
 
 import shutil
 import subprocess
