@@ -63,7 +63,7 @@ def objects(text):
 
 
 def comparable(found):
-    """Without what the two tools have to do differently: how a changed configuration restarts the daemon."""
+    """Without what the tools do differently: how a changed configuration restarts the daemon, and the order of volumes."""
     found = copy.deepcopy(found)
     plain = {}
     for (kind, name), each in found.items():
@@ -76,6 +76,8 @@ def comparable(found):
             for volume in template["spec"]["volumes"]:
                 if "configMap" in volume:
                     volume["configMap"]["name"] = "musterd"
+            template["spec"]["volumes"].sort(key=lambda volume: volume["name"])
+            template["spec"]["containers"][0]["volumeMounts"].sort(key=lambda mount: mount["name"])
         plain[kind, name] = each
     return plain
 
@@ -90,6 +92,21 @@ def test_the_chart_is_what_kustomize_renders(helm):
     assert len(chart) == 13
     for name, each in chart.items():
         assert each == kustomize[name], name
+
+
+@needs_go
+@kubernetes.needs_kubectl
+def test_with_tls_too(helm):
+    kustomize = comparable({(o["kind"], o["metadata"]["name"]): o for o in kubernetes.objects("tls")})
+    configuration = kustomize["ConfigMap", "musterd"]["data"]["musterd.yaml"]
+    own = {key: value for key, value in configuration.items() if key != "tls"}
+    secrets = {"secretName": "musterd-tls", "prometheusSecretName": "muster-prometheus-tls"}
+    chart = comparable(objects(helm({**ALL_ON, "tls": secrets, "configuration": own})))
+    for name in (("StatefulSet", "musterd"), ("ConfigMap", "musterd"), ("ServiceMonitor", "muster")):
+        assert chart[name] == kustomize[name]
+    without = comparable(objects(helm({"tls": {**secrets, "clientCertificates": False}})))
+    files = without["ConfigMap", "musterd"]["data"]["musterd.yaml"]["tls"]
+    assert set(files) == {"cert_file", "key_file"}
 
 
 @needs_go
@@ -168,6 +185,9 @@ BAD = [
     ({"image": {"repository": "r", "digest": "0123"}}, "/image/digest"),
     ({"image": {"repository": "r", "pullPolicy": "always"}}, "/image/pullPolicy"),
     ({"configuration": {"data_dir": "/elsewhere"}}, "/configuration"),
+    ({"configuration": {"tls": {}}}, "/configuration"),
+    ({"tls": {"secretName": "Not A Name"}}, "/tls/secretName"),
+    ({"tls": {"secret": "a"}}, "/tls "),
     ({"storage": {"size": "twelve"}}, "/storage/size"),
     ({"storage": {"size": 12}}, "/storage/size"),
     ({"resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {}}}, "/resources/limits"),

@@ -21,6 +21,18 @@ def test_each_alert_about_muster_itself_has_a_first_move():
         assert anchor == name.lower()
 
 
+@pytest.mark.parametrize("text", re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+def test_musterd_takes_each_configuration(text, tmp_path):
+    if "relay" in yaml.safe_load(text) and not (ROOT / "daemon" / "relay").exists():
+        pytest.skip("musterd cannot be a relay yet")
+    (tmp_path / "musterd.yaml").write_text(text)
+    done = subprocess.run(
+        [BUILD / "daemon" / "musterd", "--check-config", "--config", tmp_path / "musterd.yaml"],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def frames(file):
     done = subprocess.run(
         ["sqlite3", "-readonly", file, "SELECT count(*) FROM frame"], capture_output=True, text=True, timeout=60
@@ -37,7 +49,9 @@ def test_a_backup_taken_while_the_daemon_writes_is_whole(tmp_path):
     try:
         wait_for(lambda: frames(tmp_path / "history.db") > 50, "steps")
         said = [
-            subprocess.run(f"sqlite3 {file} {what}", shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+            subprocess.run(
+                f"sqlite3 {file} {what}", shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60
+            )
             for file, what in commands
         ]
         assert load.poll() is None
@@ -50,6 +64,7 @@ def test_a_backup_taken_while_the_daemon_writes_is_whole(tmp_path):
     for copy in ("backup.db", "compact.db"):
         assert frames(tmp_path / copy) > 50
         replay = subprocess.run(
-            [BUILD / "cli" / "muster", "replay", "--history", tmp_path / copy], capture_output=True, text=True, timeout=60
+            [BUILD / "cli" / "muster", "replay", "--history", tmp_path / copy],
+            capture_output=True, text=True, timeout=60,
         )
         assert replay.returncode == 0, replay.stderr
