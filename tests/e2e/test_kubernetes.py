@@ -361,18 +361,24 @@ def test_musterd_takes_the_configurations(file):
 
 
 @needs_kubectl
-@pytest.mark.parametrize("kind, name", [("StatefulSet", "musterd"), ("Job", "muster")])
-def test_musterd_takes_the_arguments(kind, name):
-    [(_, template)] = policy.pod_templates(one(objects("indexed-job"), kind))
+@pytest.mark.parametrize("overlay, kind, name", [
+    ("indexed-job", "StatefulSet", "musterd"), ("indexed-job", "Job", "muster"), ("tls", "Job", "muster"),
+])
+def test_musterd_takes_the_arguments(overlay, kind, name):
+    [(_, template)] = policy.pod_templates(one(objects(overlay), kind))
     each = policy.container(template, name)
     configuration = FOLDER / "base" / "musterd.yaml"
     arguments = [a.replace("/etc/muster/musterd.yaml", str(configuration)) for a in each["args"]]
     variables = {v["name"]: v["value"] for v in each.get("env", [])}
+    program = BUILD / "daemon" / "musterd"
     if name == "muster" and not (ROOT / "daemon" / "relay").exists():
         pytest.skip("musterd cannot be a relay yet")
+    if overlay == "tls":
+        keys = subprocess.run([program, "--print-config"], capture_output=True, text=True, check=True, timeout=60).stdout
+        if not re.search(r"relay:\n *#.*tls://", keys):
+            pytest.skip("a relay speaks no TLS yet")
     done = subprocess.run(
-        [BUILD / "daemon" / "musterd", "--print-config", *arguments],
-        env=variables, capture_output=True, text=True, timeout=60,
+        [program, "--print-config", *arguments], env=variables, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
     in_force = yaml.safe_load(done.stdout)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import ROOT, wait_for
+from conftest import BUILD, ROOT, Musterd, wait_for
 
 SCRIPT = ROOT / "deploy" / "slurm" / "train.sbatch"
 # Starts its command once for each node, passes TERM on, and ends with the worst status.
@@ -151,6 +151,26 @@ def test_a_folder_of_the_job_goes_with_it(start):
     job.until.touch()
     assert job.process.wait(timeout=30) == 0
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not (ROOT / "daemon" / "relay").exists(), reason="musterd cannot be a relay yet")
+def test_a_real_relay_brings_the_reports_to_the_daemon(start, tmp_path):
+    (tmp_path / "central").mkdir()
+    central = Musterd(tmp_path / "central")
+    (tmp_path / "musterd").symlink_to(BUILD / "daemon" / "musterd")
+    ranks = tmp_path / "torchrun"
+    ranks.write_text('#!/bin/sh\nexec "$MUSTER" --address "$MUSTER_ADDRESS" simulate batch --ranks=2 --steps=50\n')
+    ranks.chmod(0o755)
+    try:
+        job = start(without=("musterd", "torchrun"), environment={
+            "MUSTER_UPSTREAM": central.grpc, "SLURM_JOB_NUM_NODES": "1", "MUSTER": str(BUILD / "cli" / "muster")
+        })
+        assert job.process.wait(timeout=60) == 0
+        # The relays have ended, and sent before that what they had.
+        [run] = [run for run in central.get("/api/v1/runs")["runs"] if run["run"] == "batch"]
+        assert int(run["framesComplete"]) == 50, run
+    finally:
+        central.stop()
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
