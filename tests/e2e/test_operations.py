@@ -1,5 +1,6 @@
 """docs/operations.md: its procedures run, and it has a word on each alert about Muster itself."""
 
+import math
 import re
 import subprocess
 
@@ -31,6 +32,18 @@ def test_musterd_takes_each_configuration(text, tmp_path):
         capture_output=True, text=True, timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_arithmetic_of_daemons_adds_up():
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    number = r"([\d,]+)"
+    form = rf"^\| {number} of {number} ranks, 1 step(?: in (\d+) s|/s) \| {number} \| (\d+)[^|]*\| (\d+) \| (\d+) \|$"
+    rows = re.findall(form, page, re.MULTILINE)
+    assert len(rows) == 3
+    for row in rows:
+        runs, ranks, seconds, reports, *daemons = [int(text.replace(",", "") or 1) for text in row]
+        assert reports == runs * ranks / seconds
+        assert daemons == [math.ceil(reports / (carried / 2)) for carried in (10_000, 20_000, 40_000)]
 
 
 def frames(file):
