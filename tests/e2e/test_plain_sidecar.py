@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import ROOT, wait_for
+from conftest import BUILD, ROOT, Musterd, wait_for
 
 FOLDER = ROOT / "deploy" / "kubernetes" / "components" / "sidecar-plain"
 # Says that it runs, and with which arguments; goes on until it is told to end, and says that it was.
@@ -104,6 +104,25 @@ def test_a_relay_that_dies_is_started_again_and_the_pod_does_not_fail(pod):
 def test_training_goes_on_where_the_pipe_cannot_be_made(pod, tmp_path):
     pod.environment["MUSTER_ALIVE"] = str(tmp_path / "nowhere" / "alive")
     assert pod.start("beside.sh", "sh", "-c", "exit 5").wait(timeout=20) == 5
+
+
+@pytest.mark.skipif(not (ROOT / "daemon" / "relay").exists(), reason="musterd cannot be a relay yet")
+def test_a_real_relay_sends_all_before_it_ends(pod, tmp_path):
+    (tmp_path / "central").mkdir()
+    central = Musterd(tmp_path / "central")
+    try:
+        (tmp_path / "musterd").unlink()
+        (tmp_path / "musterd").symlink_to(BUILD / "daemon" / "musterd")
+        socket = f"unix:{tmp_path}/muster.sock"
+        relay = pod.start("relay.sh", f"--grpc-address={socket}", "--http-address=127.0.0.1:0", f"--upstream={central.grpc}")
+        wait_for((tmp_path / "muster.sock").exists, "the relay")
+        simulate = [BUILD / "cli" / "muster", "--address", socket, "simulate", "pod", "--ranks=2", "--steps=50"]
+        assert pod.start("beside.sh", *simulate).wait(timeout=60) == 0
+        assert relay.wait(timeout=60) == 0
+        [run] = [run for run in central.get("/api/v1/runs")["runs"] if run["run"] == "pod"]
+        assert int(run["framesComplete"]) == 50, run
+    finally:
+        central.stop()
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
