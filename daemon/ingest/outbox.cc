@@ -67,11 +67,20 @@ void Outbox::Acknowledge(uint32_t source, uint64_t sequence) {
 void Outbox::ShowAlerts(
     uint32_t source, std::string run,
     std::shared_ptr<const std::vector<alert::Alert>> alerts) {
+  ShowAlerts(source, Firing{std::move(run), std::move(alerts), nullptr});
+}
+
+void Outbox::ShowAlerts(uint32_t source,
+                        std::shared_ptr<const v1::Alerts> alerts) {
+  ShowAlerts(source, Firing{"", nullptr, std::move(alerts)});
+}
+
+void Outbox::ShowAlerts(uint32_t source, Firing firing) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
     if (closed_ || !HasRoom(firing_, source, max_sources_)) return;
-    firing_[source] = {std::move(run), std::move(alerts)};
+    firing_[source] = std::move(firing);
     wake = BeginTurn();
   }
   if (wake) wake_();
@@ -100,15 +109,20 @@ Outbox::Taken Outbox::Take() {
     acknowledged_.erase(first);
   } else {
     const auto first = firing_.begin();
-    v1::Alerts* alerts = message.mutable_alerts();
-    alerts->set_source(first->first);
-    for (const alert::Alert& alert : *first->second.alerts) {
-      v1::Alert* shown = alerts->add_alerts();
-      *shown = wire::ToProto(first->second.run, alert);
-      if (shown->ranks_size() > kMaxShownRanks) {
-        shown->mutable_ranks()->Truncate(kMaxShownRanks);
+    const auto& [run, alerts, ready] = first->second;
+    v1::Alerts* shown = message.mutable_alerts();
+    if (ready != nullptr) {
+      *shown = *ready;
+    } else {
+      for (const alert::Alert& alert : *alerts) {
+        v1::Alert* added = shown->add_alerts();
+        *added = wire::ToProto(run, alert);
+        if (added->ranks_size() > kMaxShownRanks) {
+          added->mutable_ranks()->Truncate(kMaxShownRanks);
+        }
       }
     }
+    shown->set_source(first->first);
     firing_.erase(first);
   }
   return {std::move(message), false};

@@ -40,6 +40,8 @@ class Outbox {
   void Acknowledge(uint32_t source, uint64_t sequence);
   void ShowAlerts(uint32_t source, std::string run,
                   std::shared_ptr<const std::vector<alert::Alert>> alerts);
+  // The same as it came from upstream; its source number is replaced.
+  void ShowAlerts(uint32_t source, std::shared_ptr<const v1::Alerts> alerts);
 
   struct Taken {
     std::optional<v1::ServerMessage> message;  // none: the turn is over
@@ -53,10 +55,14 @@ class Outbox {
   bool Close();
 
  private:
+  // One of the two is set.
   struct Firing {
     std::string run;
     std::shared_ptr<const std::vector<alert::Alert>> alerts;
+    std::shared_ptr<const v1::Alerts> ready;
   };
+
+  void ShowAlerts(uint32_t source, Firing firing);
 
   // Left out if more than `limit` wait already.
   void Append(v1::ServerMessage message, size_t limit);
