@@ -11,6 +11,7 @@ and before.
 import argparse
 import array
 import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -41,9 +42,9 @@ def report(monitors, step):
 class Live:
     """A run at `rate` steps/s; `delays`: seconds from a step's end to its acknowledgement by the slowest rank."""
 
-    def __init__(self, address, ranks, rate):
-        self._monitors, self._rate = start_ranks(address, "live", ranks), rate
-        self.delays, self._stop = [], threading.Event()
+    def __init__(self, address, run, ranks, rate):
+        self._monitors, self._rate = start_ranks(address, run, ranks), rate
+        self.delays, self._stop, self._since = [], threading.Event(), 0
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -57,10 +58,14 @@ class Live:
                 waiting.append((step, time.monotonic()))
             settled = min(m.stats().acknowledged for m in self._monitors)
             while waiting and waiting[0][0] <= settled:
-                self.delays.append(time.monotonic() - waiting.pop(0)[1])
+                reported = waiting.pop(0)[1]
+                if reported >= self._since:
+                    self.delays.append(time.monotonic() - reported)
             time.sleep(0.002)
 
     def take(self):
+        """Quantiles of the steps since the last call that ended since then, too."""
+        self._since = time.monotonic()
         delays, self.delays = sorted(self.delays), []
         if not delays:
             return None
@@ -96,8 +101,12 @@ def main():
     print(json.dumps(result, indent=2))
 
 
+def cpu_seconds(node):
+    return node.metric("process_cpu_seconds_total")
+
+
 def measure(options, steps, central, relay):
-    live = Live(relay.address, options.ranks, options.rate)
+    live = Live(relay.address, "before", options.ranks, options.rate)
     try:
         time.sleep(10)
         before = live.take()
@@ -112,15 +121,17 @@ def measure(options, steps, central, relay):
         expected = steps * options.ranks
         wait_for(lambda: relay.metric("muster_relay_spool_reports") >= expected, "the spool to fill", 300)
         megabytes = relay.metric("muster_relay_spool_bytes") / 1e6
-        live = Live(relay.address, options.ranks, options.rate)
+        live = Live(relay.address, "live", options.ranks, options.rate)
         central.start()
         wait_for(lambda: relay.state() == "up", "the relay to be back")
         begin = time.monotonic()
         live.take()
+        cpu = {"relay": -cpu_seconds(relay), "central": -cpu_seconds(central)}
         drained = 'muster_reports_received_total{run="spooled"}'
         wait_for(lambda: central.metrics().get(drained, 0) >= expected, "the spool to drain", 300)
         seconds = time.monotonic() - begin
         during = live.take()
+        cpu = {"relay": round(cpu["relay"] + cpu_seconds(relay), 2), "central": round(cpu["central"] + cpu_seconds(central), 2)}
         missing = steps - central.metrics()['muster_frames_total{run="spooled",state="complete"}']
     finally:
         live.stop()
@@ -128,6 +139,8 @@ def measure(options, steps, central, relay):
         "reports": expected,
         "spool_mb": round(megabytes, 1),
         "drain_s": round(seconds, 2),
+        "cpu_s": cpu,
+        "load_average": os.getloadavg()[0],
         "reports_per_s": round(expected / seconds),
         "frames_not_complete": missing,
         "dropped": relay.dropped(),

@@ -90,8 +90,11 @@ def start_relay(folder, upstream, spool=False, config="", grpc=None):
 
 
 def frames(central, run="run"):
-    """(step, ranks expected, ranks reporting) of each judged frame, in order."""
-    steps = central.daemon.get(f"/api/v1/runs/{run}/steps", limit=4096)["steps"]
+    """(step, ranks expected, ranks reporting) of each judged frame, in order; none of an unknown run."""
+    try:
+        steps = central.daemon.get(f"/api/v1/runs/{run}/steps", limit=4096)["steps"]
+    except urllib.error.HTTPError:
+        return []
     return [(int(s["step"]), s["ranksExpected"], s["ranksReporting"]) for s in steps]
 
 
@@ -99,13 +102,7 @@ def wait_for_frames(central, steps, ranks, run="run", timeout=30.0):
     """Until each of the steps was judged once, with all ranks."""
     expected = [(step, ranks, ranks) for step in range(steps)]
 
-    def seen():
-        try:
-            return len(frames(central, run)) >= steps
-        except urllib.error.HTTPError:
-            return False  # the run is not known yet
-
-    wait_for(seen, f"{steps} frames", timeout)
+    wait_for(lambda: len(frames(central, run)) >= steps, f"{steps} frames", timeout)
     assert frames(central, run) == expected
 
 

@@ -56,7 +56,7 @@ def test_a_rank_that_dies_is_reported_as_gone(tmp_path, nodes, script):
     relay = add(nodes, start_relay(tmp_path / "relay", central.address))
     alive = muster.start(relay.address, "run", 0, 2, sketch_width=64)
     dying = script(
-        "monitor = muster.start()\ntrain(monitor, 0, 3)\ntime.sleep(60)\n",
+        "monitor = muster.start(sketch_width=64)\ntrain(monitor, 0, 3)\ntime.sleep(60)\n",
         address=relay.address,
         rank=1,
         world_size=2,
@@ -79,7 +79,8 @@ def test_refusals_of_upstream_reach_their_rank(tmp_path, nodes):
     good.end_step(0, loss=1.0)
     refused = 'muster_relay_reports_refused_total{reason="invalid_world_size"}'
     wait_for(lambda: relay.metrics().get(refused) == 1, "upstream's refusal")
-    wait_for(lambda: not large.enabled, "the rank to fall silent")
+    wait_for(lambda: relay.metric("muster_relay_sources") == 1, "the rank to fall silent")
+    assert not large.stats().connected
     wait_for(lambda: good.stats().acknowledged == 1, "the other to go on")
 
 
@@ -214,8 +215,9 @@ def test_socket_file(tmp_path, nodes):
     relay.kill()
     assert path.exists()
     relay.start()
-    muster.start(relay.address, "run", 0, 1)
+    monitor = muster.start(relay.address, "run", 0, 1)
     wait_for(lambda: relay.metric("muster_relay_sources") == 1, "a rank on the new socket")
+    monitor.close()
 
 
 def test_several_addresses(tmp_path, nodes):

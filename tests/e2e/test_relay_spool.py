@@ -100,23 +100,23 @@ def test_upstream_hangs(tmp_path, nodes):
 
 def test_full_spool_drops_the_oldest_and_counts(tmp_path, nodes):
     central = add(nodes, start_central(tmp_path / "central"))
-    config = "relay:\n  spool_bytes: 1048576\n"
+    config = "relay:\n  spool_bytes: 1048576\n  drain_rate: 100000\n"
     relay = add(nodes, start_relay(tmp_path / "relay", central.address, spool=True, config=config))
     central.kill()
     monitor = muster.start(relay.address, "run", 0, 1, ring_capacity=1 << 14)
-    for step in range(8000):
+    for step in range(16000):
         monitor.end_step(step, loss=1.0)
     wait_for(lambda: monitor.stats().queued == 0, "the spool to take all")
     assert monitor.stats().dropped == 0
     wait_for(lambda: relay.dropped().get("spool", 0) > 0, "the spool to be full")
     kept = relay.metric(SPOOLED)
     assert relay.metric("muster_relay_spool_bytes") <= 1 << 20
-    assert kept + relay.dropped()["spool"] == 8000
+    assert kept + relay.dropped()["spool"] == 16000
     central.start()
     wait_for(lambda: relay.metric(SPOOLED) == 0, "the spool to be empty")
     wait_for(lambda: central.metric('muster_reports_received_total{run="run"}') == kept, "what was kept")
     # The newest are what is kept.
-    assert frames(central)[-1] == (7999, 1, 1)
+    assert frames(central)[-1] == (15999, 1, 1)
 
 
 def test_memory_only_is_bounded_and_counts(tmp_path, nodes):
@@ -125,14 +125,14 @@ def test_memory_only_is_bounded_and_counts(tmp_path, nodes):
     relay = add(nodes, start_relay(tmp_path / "relay", central.address, config=config))
     central.kill()
     monitor = muster.start(relay.address, "run", 0, 1, ring_capacity=1 << 14)
-    for step in range(8000):
+    for step in range(16000):
         monitor.end_step(step, loss=1.0)
-    wait_for(lambda: relay.metric("muster_relay_reports_received_total") == 8000, "all to come")
+    wait_for(lambda: relay.metric("muster_relay_reports_received_total") == 16000, "all to come")
     wait_for(lambda: relay.metric("muster_relay_memory_bytes") <= 1 << 20, "the oldest to be dropped")
     # Without a spool nothing is acknowledged that upstream has not.
     assert monitor.stats().acknowledged == 0
     kept = relay.metric("muster_relay_memory_reports")
-    assert kept + relay.dropped()["memory"] == 8000
+    assert kept + relay.dropped()["memory"] == 16000
     assert "muster_relay_spool_reports" not in relay.metrics()
     central.start()
     wait_for(lambda: central.metrics().get('muster_reports_received_total{run="run"}') == kept, "what was kept")

@@ -68,11 +68,11 @@ struct Rank {
       } else if (message->has_ack()) {
         answers.push_back("ack " + std::to_string(message->ack().sequence()));
       } else if (message->has_refusal()) {
-        answers.push_back(
-            "refusal " + v1::RefusalReason_Name(message->refusal().reason()));
+        answers.push_back("refusal " +
+                          v1::RefusalReason_Name(message->refusal().reason()));
       } else {
-        answers.push_back(
-            "alerts " + std::to_string(message->alerts().alerts_size()));
+        answers.push_back("alerts " +
+                          std::to_string(message->alerts().alerts_size()));
       }
     }
     return answers;
@@ -85,8 +85,7 @@ class LineTest : public ::testing::Test {
  protected:
   Rank Come(uint32_t rank, uint64_t incarnation = 1,
             const std::string& fact = "") {
-    Rank come{++tokens_,
-              std::make_shared<ingest::Outbox>([] {})};
+    Rank come{++tokens_, std::make_shared<ingest::Outbox>([] {})};
     v1::Hello hello;
     hello.set_run("run");
     hello.set_source(1);
@@ -251,25 +250,24 @@ class LineTest : public ::testing::Test {
   Mutex mutex_;
   CondVar came_;
   std::deque<std::function<void()>> posted_;
-  Surroundings around_{
-      .options = options_,
-      .clock = time_,
-      .upstream = upstream_,
-      .counts = counts_,
-      .id = "me",
-      .next_id = [this] { return next_id_++; },
-      .next_number = [this] { return next_number_++; },
-      .random = [] { return 1.0; },
-      .tell = [this](UpstreamState state,
-                     const std::string&) { state_ = state; },
-      .post =
-          [this](std::function<void()> action) {
-            {
-              MutexLock lock(mutex_);
-              posted_.push_back(std::move(action));
-            }
-            came_.notify_one();
-          }};
+  Surroundings around_{.options = options_,
+                       .clock = time_,
+                       .upstream = upstream_,
+                       .counts = counts_,
+                       .id = "me",
+                       .next_id = [this] { return next_id_++; },
+                       .next_number = [this] { return next_number_++; },
+                       .random = [] { return 1.0; },
+                       .tell = [this](UpstreamState state,
+                                      const std::string&) { state_ = state; },
+                       .post =
+                           [this](std::function<void()> action) {
+                             {
+                               MutexLock lock(mutex_);
+                               posted_.push_back(std::move(action));
+                             }
+                             came_.notify_one();
+                           }};
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<Line> line_ = std::make_unique<Line>("run", around_);
 };
