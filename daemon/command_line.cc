@@ -105,6 +105,12 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
         SetField(setting.key, flags[setting.key], parsed.config);
     if (!status.ok()) return Prefixed(setting.flag, status);
   }
+  const relay::Options& relay = parsed.config.relay;
+  if (relay.upstream.empty() && !relay.spool.folder.empty()) {
+    return absl::InvalidArgumentError(
+        "relay.spool_dir is set, but relay.upstream is not: only a relay has a "
+        "spool");
+  }
   if (absl::Status status = LoadReference(parsed.config); !status.ok()) {
     return status;
   }
