@@ -361,7 +361,7 @@ TEST_F(ConfigTest, LoopbackIsToldFromWiderAddresses) {
   EXPECT_EQ(SplitHostPort("host:7600").port, 7600);
 }
 
-TEST(ConfigTest, SocketModeIsOctal) {
+TEST_F(ConfigTest, SocketModeIsOctal) {
   Config config;
   EXPECT_TRUE(SetField("socket_mode", "0620", config).ok());
   EXPECT_EQ(config.socket_mode, 0620);
@@ -371,7 +371,7 @@ TEST(ConfigTest, SocketModeIsOctal) {
   EXPECT_NE(ToYaml(config).find("socket_mode: \"0620\""), std::string::npos);
 }
 
-TEST(ConfigTest, SeveralAddressesAreLoopbackIfAllAre) {
+TEST_F(ConfigTest, SeveralAddressesAreLoopbackIfAllAre) {
   EXPECT_TRUE(IsLoopback("unix:/a,127.0.0.1:1"));
   EXPECT_FALSE(IsLoopback("unix:/a,0.0.0.0:1"));
 }
