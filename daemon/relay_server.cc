@@ -23,6 +23,7 @@ constexpr absl::Duration kStreamGrace = absl::Milliseconds(500);
 relay::Options ToRelayOptions(const Config& config) {
   relay::Options options = config.relay;
   options.max_runs = config.limits.max_runs;
+  options.max_sources = config.limits.max_sources_per_stream;
   return options;
 }
 

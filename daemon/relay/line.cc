@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
 namespace muster::relay {
 namespace {
 
@@ -54,6 +56,13 @@ void Line::Open(Arrival arrival) {
                                           arrival.hello.incarnation()};
   auto known = numbers_.find(key);
   if (known == numbers_.end()) {
+    const auto limit = static_cast<size_t>(around_.options.max_sources);
+    if (sources_.size() >= limit) {
+      arrival.outbox->Refuse(arrival.hello.source(), 0, v1::TOO_MANY_SOURCES,
+                             absl::StrCat("this relay carries ", limit,
+                                          " sources of the run, the limit"));
+      return;
+    }
     const uint32_t number = around_.next_number();
     known = numbers_.emplace(key, number).first;
     auto origin = std::make_shared<Origin>();

@@ -36,8 +36,10 @@ struct Options {
   int drain_rate = 500;
   // How long a relay that is to stop goes on sending.
   absl::Duration grace = absl::Seconds(5);
-  // Runs carried at once.
+  // Runs carried at once, and sources of each: no more than upstream takes on a
+  // stream.
   int max_runs = 256;
+  int max_sources = 4096;
 };
 
 }  // namespace muster::relay

@@ -1,17 +1,16 @@
 """Ranks report through a relay: nothing is lost, whoever is killed."""
 
-import os
-import signal
-import socket
 import stat
 import subprocess
+from concurrent import futures
 
+import grpc
 import muster
 import pytest
-from conftest import BUILD, Musterd, wait_for
+from conftest import BUILD, wait_for
 from history import Background, Load
 from processes import free_address
-from relays import Node, frames, start_central, start_relay, wait_for_frames, wait_until_settled
+from relays import start_central, start_relay, wait_for_frames, wait_until_settled
 
 RANKS = 4
 
@@ -173,6 +172,65 @@ def test_two_relays_in_a_circle(tmp_path, nodes):
     assert one.metric("muster_relay_reports_received_total") == 10
     assert other.metric("muster_relay_reports_received_total") <= 10
     assert "relay loop" in other.text("/readyz")[1]
+
+
+METHOD = "/muster.v1.Telemetry/Stream"
+
+
+class NewerDaemon(grpc.GenericRpcHandler):
+    """Speaks version 2 of the protocol, whatever that is."""
+
+    def service(self, details):
+        return grpc.stream_stream_rpc_method_handler(self._stream)
+
+    def _stream(self, messages, context):
+        context.send_initial_metadata([("muster-protocol", "2")])
+        for _ in messages:
+            pass
+        return iter(())
+
+
+def test_upstream_of_another_major_version(tmp_path, nodes):
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers([NewerDaemon()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        relay = add(nodes, start_relay(tmp_path / "relay", f"127.0.0.1:{port}"))
+        monitor = muster.start(relay.address, "run", 0, 1)
+        monitor.end_step(0, loss=1.0)
+        wait_for(lambda: relay.state() == "incompatible", "the relay to notice")
+        status, text = relay.text("/readyz")
+        assert status == 200
+        assert "upstream speaks version 2 of the protocol, this relay version 1" in text
+        assert relay.metric("muster_relay_memory_reports") == 1
+        monitor.close()
+    finally:
+        server.stop(0)
+
+
+@pytest.mark.parametrize("metadata, allowed", [((), True), ((("muster-protocol", "1"),), True), ((("muster-protocol", "2"),), False)])
+def test_a_daemon_takes_its_own_major_version(musterd, metadata, allowed):
+    with grpc.insecure_channel(musterd.grpc) as channel:
+        call = channel.stream_stream(METHOD)(iter(()), metadata=metadata, timeout=10)
+        assert dict(call.initial_metadata())["muster-protocol"] == "1"
+        if allowed:
+            assert list(call) == []
+        else:
+            with pytest.raises(grpc.RpcError) as refused:
+                list(call)
+            assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+            assert "speaks version 1 of the protocol, not version 2" in refused.value.details()
+
+
+def test_too_many_relays_in_a_row(tmp_path, nodes):
+    relay = add(nodes, start_relay(tmp_path / "relay", free_address()))
+    via = [("muster-via", f"{i:016x}") for i in range(8)]
+    with grpc.insecure_channel(relay.address) as channel:
+        with pytest.raises(grpc.RpcError) as refused:
+            list(channel.stream_stream(METHOD)(iter(()), metadata=via, timeout=10))
+        assert "have passed 8 relays, the limit" in refused.value.details()
+        assert list(channel.stream_stream(METHOD)(iter(()), metadata=via[1:], timeout=10)) == []
 
 
 def test_ready_and_telling_while_upstream_is_away(tmp_path, nodes):

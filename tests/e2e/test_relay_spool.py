@@ -1,14 +1,11 @@
 """What upstream cannot take waits in the relay's spool, and every report counts once."""
 
-import signal
 import time
 
 import muster
-import pytest
 from conftest import wait_for
-from history import Background, Load
-from processes import free_address
-from relays import Node, frames, start_central, start_relay, wait_for_frames, wait_until_settled
+from history import Load
+from relays import frames, start_central, start_relay, wait_for_frames, wait_until_settled
 from test_relay import RANKS, add, nodes  # noqa: F401: the fixture
 
 SPOOLED = "muster_relay_spool_reports"

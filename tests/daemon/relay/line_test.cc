@@ -433,6 +433,15 @@ TEST_F(LineTest, SupersededIsFinal) {
   EXPECT_EQ(older.Answers(), Strings{"refusal SUPERSEDED"});
 }
 
+TEST_F(LineTest, SourcesAreBounded) {
+  options_.max_sources = 2;
+  deaf_ = true;
+  Come(0);
+  Come(1);
+  EXPECT_EQ(Come(2).Answers(), Strings{"refusal TOO_MANY_SOURCES"});
+  EXPECT_TRUE(Come(1).Answers().empty());  // is there already
+}
+
 TEST_F(LineTest, AlertsGoToTheirRanks) {
   Rank rank = Come(0);
   Work();
