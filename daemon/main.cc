@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/relay_server.h"
 #include "daemon/server.h"
+#include "systemd/sd-daemon.h"
 
 namespace muster {
 namespace {
@@ -77,11 +78,17 @@ int Serve(const Config& config, const sigset_t& signals, int argc,
                      "authentication"));
   }
 
+  // Under systemd, to which this is no more than a word, it is up from here on.
+  sd_notifyf(0, "READY=1\nSTATUS=gRPC %s, HTTP %s",
+             (*server)->grpc_address().c_str(),
+             (*server)->http_address().c_str());
+
   for (;;) {
     int number = 0;
     sigwait(&signals, &number);
     if (number != SIGHUP) {
       Log(LogLevel::kInfo, absl::StrCat(strsignal(number), ": draining"));
+      sd_notify(0, "STOPPING=1");
       break;
     }
     Reload(argc, argv, **server);

@@ -17,6 +17,7 @@
 #include "daemon/export/families.h"
 #include "daemon/grpc_listener.h"
 #include "daemon/history/frame_reader.h"
+#include "daemon/history/lock_file.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
 #include "daemon/ingest/run_sink.h"
@@ -53,6 +54,13 @@ runs::Registry::Options ToRegistryOptions(const Config& config) {
 void LogSink(bool failing, const std::string& line) {
   Log(failing ? LogLevel::kWarning : LogLevel::kInfo,
       absl::StrCat("sink: ", line));
+}
+
+// Null if there is no folder. Sinks keep what waits there, history or not.
+absl::StatusOr<std::unique_ptr<history::LockFile>> LockFolder(
+    const Config& config) {
+  if (config.data_dir.empty()) return nullptr;
+  return history::LockFile::Take(config.data_dir + "/musterd.lock");
 }
 
 // Null if the configuration asks for none.
@@ -92,10 +100,12 @@ runs::StepObserver StepsTo(RemoteWrite* remote_write) {
 class Server::Impl {
  public:
   Impl(const Config& config, Clock clock,
+       std::unique_ptr<history::LockFile> folder_lock,
        std::unique_ptr<RemoteWrite> remote_write,
        std::unique_ptr<history::Writer> history)
       : clock_(std::move(clock)),
         metrics_keep_ended_(config.metrics_keep_ended),
+        folder_lock_(std::move(folder_lock)),
         remote_write_(std::move(remote_write)),
         history_(std::move(history)),
         sinks_(config.sinks, config.data_dir, clock_, MakeAlertLookup(),
@@ -286,6 +296,8 @@ class Server::Impl {
   const Clock clock_;
   const absl::Duration metrics_keep_ended_;
   runs::DaemonCounters counters_;
+  // Until all that write there have ended.
+  const std::unique_ptr<history::LockFile> folder_lock_;
   const std::unique_ptr<RemoteWrite> remote_write_;
   const std::unique_ptr<history::Writer> history_;
   // Reading must not take the processors from judging.
@@ -315,12 +327,15 @@ Server::~Server() { Shutdown(); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
                                                        Clock clock) {
+  auto folder_lock = LockFolder(config);
+  if (!folder_lock.ok()) return folder_lock.status();
   auto history = OpenHistory(config, clock);
   if (!history.ok()) return history.status();
   auto remote_write = OpenRemoteWrite(config, history->get(), clock);
   if (!remote_write.ok()) return remote_write.status();
-  auto impl = std::make_unique<Impl>(
-      config, std::move(clock), *std::move(remote_write), *std::move(history));
+  auto impl =
+      std::make_unique<Impl>(config, std::move(clock), *std::move(folder_lock),
+                             *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;
