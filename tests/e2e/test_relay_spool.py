@@ -5,6 +5,7 @@ import time
 import muster
 from conftest import wait_for
 from history import Load
+from processes import free_address
 from relays import frames, start_central, start_relay, wait_for_frames, wait_until_settled
 from test_relay import RANKS, add, nodes  # noqa: F401: the fixture
 
@@ -77,6 +78,17 @@ def test_stopped_after_its_ranks(tmp_path, nodes):
     assert time.monotonic() - begin < 5
     wait_for_frames(central, 100, RANKS)
     wait_for(lambda: central.metric('muster_runs{state="ended"}') == 1, "the Goodbyes to arrive")
+
+
+def test_stopped_with_nowhere_to_leave_reports(tmp_path, nodes):
+    relay = add(nodes, start_relay(tmp_path / "relay", free_address(), config="relay:\n  grace: 1s\n"))
+    load = Load(relay.address, ranks=RANKS)
+    load.run(10)
+    wait_for(lambda: relay.metric("muster_relay_reports_received_total") == 10 * RANKS, "the reports")
+    begin = time.monotonic()
+    assert relay.stop() == 0
+    # 0.5 s for the ranks' streams, 1 s of grace, and what a busy machine adds.
+    assert 1 < time.monotonic() - begin < 6
 
 
 def test_upstream_hangs(tmp_path, nodes):
