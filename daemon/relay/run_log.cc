@@ -69,26 +69,25 @@ void RunLog::ReadAhead(absl::Duration now) {
   const int64_t after = ahead_.empty() ? sent_id_ : ahead_.back().id;
   if (reading_ || spool_last_ <= after || now < read_again_) return;
   reading_ = true;
-  spool_->Read(
-      run_, after, kReadBytes,
-      [this, now, after, alive = alive_, post = hooks_.post,
-       stream = stream_](absl::StatusOr<std::vector<Entry>> read) {
-        post([this, now, after, alive, stream, read = std::move(read)] {
-          if (!*alive) return;
-          reading_ = false;
-          if (stream != stream_) return;
-          if (!read.ok()) {
-            read_again_ = now + kRetry;
-            return;
-          }
-          // What has been dropped or lost meanwhile is not there.
-          if (read->empty() && ahead_.empty()) {
-            sent_id_ = std::max(sent_id_, spool_last_);
-          }
-          ahead_.insert(ahead_.end(), read->begin(), read->end());
-          hooks_.wake();
-        });
-      });
+  spool_->Read(run_, after, kReadBytes,
+               [this, now, alive = alive_, post = hooks_.post,
+                stream = stream_](absl::StatusOr<std::vector<Entry>> read) {
+                 post([this, now, alive, stream, read = std::move(read)] {
+                   if (!*alive) return;
+                   reading_ = false;
+                   if (stream != stream_) return;
+                   if (!read.ok()) {
+                     read_again_ = now + kRetry;
+                     return;
+                   }
+                   // What has been dropped or lost meanwhile is not there.
+                   if (read->empty() && ahead_.empty()) {
+                     sent_id_ = std::max(sent_id_, spool_last_);
+                   }
+                   ahead_.insert(ahead_.end(), read->begin(), read->end());
+                   hooks_.wake();
+                 });
+               });
 }
 
 void RunLog::Settle() {
