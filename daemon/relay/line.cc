@@ -31,8 +31,7 @@ Line::Line(std::string run, const Surroundings& around)
                   source.safe = std::max(source.safe, entry.sequence);
                   Answer(source);
                 },
-            .post = around.post,
-            .wake = [] {}}) {}
+            .post = around.post}) {}
 
 Line::~Line() { *alive_ = false; }
 

@@ -69,10 +69,11 @@ void RunLog::ReadAhead(absl::Duration now) {
   const int64_t after = ahead_.empty() ? sent_id_ : ahead_.back().id;
   if (reading_ || spool_last_ <= after || now < read_again_) return;
   reading_ = true;
+  const int64_t last = spool_last_;
   spool_->Read(run_, after, kReadBytes,
-               [this, now, alive = alive_, post = hooks_.post,
+               [this, now, last, alive = alive_, post = hooks_.post,
                 stream = stream_](absl::StatusOr<std::vector<Entry>> read) {
-                 post([this, now, alive, stream, read = std::move(read)] {
+                 post([this, now, last, alive, stream, read = std::move(read)] {
                    if (!*alive) return;
                    reading_ = false;
                    if (stream != stream_) return;
@@ -80,12 +81,12 @@ void RunLog::ReadAhead(absl::Duration now) {
                      read_again_ = now + kRetry;
                      return;
                    }
-                   // What has been dropped or lost meanwhile is not there.
+                   // What has been dropped meanwhile is not there; what has
+                   // been added comes next time.
                    if (read->empty() && ahead_.empty()) {
-                     sent_id_ = std::max(sent_id_, spool_last_);
+                     sent_id_ = std::max(sent_id_, last);
                    }
                    ahead_.insert(ahead_.end(), read->begin(), read->end());
-                   hooks_.wake();
                  });
                });
 }
@@ -177,7 +178,6 @@ void RunLog::Spilled(int64_t through, bool ok,
     for (const Entry& entry : entries) hooks_.committed(entry);
   }
   Settle();
-  hooks_.wake();
 }
 
 bool RunLog::DropOldest() {

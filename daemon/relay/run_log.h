@@ -46,8 +46,6 @@ class RunLog {
     std::function<void(const Entry&)> committed;
     // Runs a function on the thread that owns the log.
     std::function<void(std::function<void()>)> post;
-    // Something may be at hand to be sent.
-    std::function<void()> wake;
   };
 
   // `spool` may be null, and outlives the log.
