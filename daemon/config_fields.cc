@@ -50,9 +50,9 @@ void AppendGeneral(std::vector<ConfigField>& fields) {
            MUSTER_MEMBER(grpc_address),
            "HOST:PORT or unix:PATH, or several with commas between",
            AreGrpcAddresses));
-  AppendSocketMode(fields);
   fields.push_back(Text("http_address", "Metrics, health and API.",
                         MUSTER_MEMBER(http_address), "HOST:PORT", IsHostPort));
+  AppendSocketMode(fields);
   fields.push_back(Text("data_dir",
                         "Folder for the history; empty: in memory only.",
                         MUSTER_MEMBER(data_dir), "a path", IsAnything));
