@@ -1,4 +1,5 @@
 // musterd: the Muster daemon.
+#include <malloc.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -35,6 +36,17 @@ absl::Status WritePortsFile(const std::string& path, const Server& server) {
     return absl::UnavailableError(absl::StrCat("cannot write ", path));
   }
   return absl::OkStatus();
+}
+
+// What a burst of reports frees, the next one needs: by default the C library
+// gives it back to the kernel each time, which then has to clear it again, at
+// an eighth of the daemon's processor time under load. So up to this much stays
+// with each of the library's arenas.
+void KeepFreedMemory() {
+#ifdef __GLIBC__
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+#endif
 }
 
 template <typename Server>
@@ -101,6 +113,7 @@ int Serve(const Config& config, const sigset_t& signals, int argc,
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   // Before any thread starts, so that all inherit the mask.
   sigset_t signals;
   sigemptyset(&signals);

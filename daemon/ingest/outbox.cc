@@ -9,12 +9,6 @@ namespace {
 
 constexpr size_t kMaxRefusals = 1024;
 
-// Whether `map` may hold something for `source`.
-template <typename Map>
-bool HasRoom(const Map& map, uint32_t source, size_t max_sources) {
-  return map.size() < max_sources || map.count(source) > 0;
-}
-
 // A firing set of a run with thousands of ranks must fit into a message.
 constexpr int kMaxShownRanks = 256;
 
@@ -56,9 +50,10 @@ void Outbox::Acknowledge(uint32_t source, uint64_t sequence) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_ || !HasRoom(acknowledged_, source, max_sources_)) return;
-    uint64_t& newest = acknowledged_[source];
-    newest = std::max(newest, sequence);
+    if (closed_) return;
+    uint64_t* newest = acknowledged_.Find(source, max_sources_);
+    if (newest == nullptr) return;
+    *newest = std::max(*newest, sequence);
     wake = BeginTurn();
   }
   if (wake) wake_();
@@ -79,8 +74,10 @@ void Outbox::ShowAlerts(uint32_t source, Firing firing) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_ || !HasRoom(firing_, source, max_sources_)) return;
-    firing_[source] = std::move(firing);
+    if (closed_) return;
+    Firing* newest = firing_.Find(source, max_sources_);
+    if (newest == nullptr) return;
+    *newest = std::move(firing);
     wake = BeginTurn();
   }
   if (wake) wake_();
@@ -97,43 +94,42 @@ Outbox::Taken Outbox::Take() {
   v1::ServerMessage message;
   if (closed_ || empty()) {
     writing_ = false;
-    return {std::nullopt, closed_};
+    return {.message = std::nullopt, .closed = closed_};
   }
   if (!ordered_.empty()) {
     message = std::move(ordered_.front());
     ordered_.pop_front();
-  } else if (!acknowledged_.empty()) {
-    const auto first = acknowledged_.begin();
-    message.mutable_ack()->set_source(first->first);
-    message.mutable_ack()->set_sequence(first->second);
-    acknowledged_.erase(first);
+  } else if (firing_.empty() || (!firing_next_ && !acknowledged_.empty())) {
+    const auto [source, sequence] = acknowledged_.Take();
+    message.mutable_ack()->set_source(source);
+    message.mutable_ack()->set_sequence(sequence);
+    firing_next_ = true;
   } else {
-    const auto first = firing_.begin();
-    const auto& [run, alerts, ready] = first->second;
-    v1::Alerts* shown = message.mutable_alerts();
-    if (ready != nullptr) {
-      *shown = *ready;
+    const auto [source, firing] = firing_.Take();
+    v1::Alerts* alerts = message.mutable_alerts();
+    firing_next_ = false;
+    if (firing.ready != nullptr) {
+      *alerts = *firing.ready;
     } else {
-      for (const alert::Alert& alert : *alerts) {
-        v1::Alert* added = shown->add_alerts();
-        *added = wire::ToProto(run, alert);
-        if (added->ranks_size() > kMaxShownRanks) {
-          added->mutable_ranks()->Truncate(kMaxShownRanks);
+      for (const alert::Alert& alert : *firing.alerts) {
+        v1::Alert* shown = alerts->add_alerts();
+        *shown = wire::ToProto(firing.run, alert);
+        if (shown->ranks_size() > kMaxShownRanks) {
+          shown->mutable_ranks()->Truncate(kMaxShownRanks);
         }
       }
     }
-    shown->set_source(first->first);
-    firing_.erase(first);
+    alerts->set_source(source);
   }
-  return {std::move(message), false};
+  return {.message = std::move(message), .more = !empty()};
 }
 
 bool Outbox::Close() {
   MutexLock lock(mutex_);
   closed_ = true;
   ordered_.clear();
-  acknowledged_.clear();
-  firing_.clear();
+  acknowledged_.Clear();
+  firing_.Clear();
   return !writing_;
 }
 
