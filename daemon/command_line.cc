@@ -18,7 +18,7 @@ struct Setting {
   const char* variable;  // null: none
   const char* help;
 };
-constexpr std::array<Setting, 6> kSettings = {{
+constexpr std::array<Setting, 8> kSettings = {{
     {"grpc_address", "--grpc-address", "MUSTERD_GRPC_ADDRESS",
      "where ranks and the muster command connect: HOST:PORT or unix:PATH"},
     {"http_address", "--http-address", "MUSTERD_HTTP_ADDRESS",
@@ -29,6 +29,10 @@ constexpr std::array<Setting, 6> kSettings = {{
     {"log_format", "--log-format", "MUSTERD_LOG_FORMAT", "text or json"},
     {"ports_file", "--ports-file", nullptr,
      "file to write the bound addresses to"},
+    {"relay.upstream", "--upstream", "MUSTERD_UPSTREAM",
+     "be a relay, and pass reports on to HOST:PORT or unix:PATH"},
+    {"relay.spool_dir", "--spool-dir", "MUSTERD_SPOOL_DIR",
+     "folder for what a relay's upstream cannot take"},
 }};
 
 absl::Status Prefixed(const std::string& where, const absl::Status& status) {
@@ -100,6 +104,12 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
     absl::Status status =
         SetField(setting.key, flags[setting.key], parsed.config);
     if (!status.ok()) return Prefixed(setting.flag, status);
+  }
+  const relay::Options& relay = parsed.config.relay;
+  if (relay.upstream.empty() && !relay.spool.folder.empty()) {
+    return absl::InvalidArgumentError(
+        "relay.spool_dir is set, but relay.upstream is not: only a relay has a "
+        "spool");
   }
   if (absl::Status status = LoadReference(parsed.config); !status.ok()) {
     return status;

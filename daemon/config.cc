@@ -294,10 +294,19 @@ HostPort SplitHostPort(std::string_view address) {
   return parts;
 }
 
-bool IsLoopback(std::string_view address) {
-  if (address.starts_with("unix:")) return true;
-  const std::string host = SplitHostPort(address).host;
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+std::vector<std::string> SplitAddresses(std::string_view addresses) {
+  return absl::StrSplit(std::string(addresses), ',');
+}
+
+bool IsLoopback(std::string_view addresses) {
+  for (const std::string& address : SplitAddresses(addresses)) {
+    if (address.starts_with("unix:")) continue;
+    const std::string host = SplitHostPort(address).host;
+    if (host != "localhost" && host != "::1" && !host.starts_with("127.")) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace muster

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -13,6 +14,7 @@
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
 #include "daemon/history/options.h"
+#include "daemon/relay/options.h"
 #include "daemon/sinks/options.h"
 #include "daemon/sinks/remote_write/options.h"
 
@@ -34,9 +36,13 @@ struct Limits {
 };
 
 struct Config {
-  // Ranks and the `muster` command: HOST:PORT or unix:PATH; port 0 takes any.
-  // Loopback, because there is no authentication yet.
+  // Ranks and the `muster` command: HOST:PORT or unix:PATH, or several of them
+  // with commas between; port 0 takes any. Loopback, because there is no
+  // authentication yet.
   std::string grpc_address = "127.0.0.1:7600";
+  // Permission bits of Unix sockets. All users, since the containers of a pod
+  // have different ones; the permissions of the socket's folder hold as well.
+  int socket_mode = 0666;
   // Metrics, health and API: HOST:PORT.
   std::string http_address = "127.0.0.1:7601";
   // Folder for the history; empty: everything is kept in memory only.
@@ -59,6 +65,8 @@ struct Config {
   history::Options history;
   sinks::SinkOptions sinks;
   sinks::remote_write::Options remote_write;
+  // With an upstream: this daemon is a relay.
+  relay::Options relay;
 
   // How long an ended run is still shown. Longer: time to look at it; shorter:
   // fewer stale runs in lists.
@@ -99,7 +107,11 @@ std::string ToJudgingYaml(const Config& config);
 // empty path is fine.
 absl::Status PrepareDataDir(const std::string& path);
 
-// Whether only this machine reaches `address`. Wider binds deserve a warning.
+// Parts of a valid list of addresses.
+std::vector<std::string> SplitAddresses(std::string_view addresses);
+
+// Whether only this machine reaches `address`, or all of several. Wider binds
+// deserve a warning.
 bool IsLoopback(std::string_view address);
 
 // Parts of a valid HOST:PORT; brackets of an IPv6 host are removed.

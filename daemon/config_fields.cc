@@ -1,5 +1,6 @@
 #include "daemon/config_fields.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "daemon/config_detect_fields.h"
 #include "daemon/config_field_types.h"
 #include "daemon/config_metrics_fields.h"
+#include "daemon/config_relay_fields.h"
 #include "daemon/config_remote_write_fields.h"
 #include "daemon/config_sink_fields.h"
 
@@ -33,20 +35,24 @@ bool IsHostPort(std::string_view text) {
   return bracketed || host.find_first_of(":[]") == std::string_view::npos;
 }
 
-bool IsGrpcAddress(std::string_view text) {
-  constexpr std::string_view kUnix = "unix:";
-  if (text.starts_with(kUnix)) return text.size() > kUnix.size();
-  return IsHostPort(text);
+bool AreGrpcAddresses(std::string_view text) {
+  const std::vector<std::string> addresses = SplitAddresses(text);
+  return std::all_of(
+      addresses.begin(), addresses.end(),
+      [](const std::string& each) { return IsGrpcAddress(each); });
 }
 
 bool IsAnything(std::string_view) { return true; }
 
 void AppendGeneral(std::vector<ConfigField>& fields) {
-  fields.push_back(Text(
-      "grpc_address", "Where ranks and the muster command connect.",
-      MUSTER_MEMBER(grpc_address), "HOST:PORT or unix:PATH", IsGrpcAddress));
+  fields.push_back(
+      Text("grpc_address", "Where ranks and the muster command connect.",
+           MUSTER_MEMBER(grpc_address),
+           "HOST:PORT or unix:PATH, or several with commas between",
+           AreGrpcAddresses));
   fields.push_back(Text("http_address", "Metrics, health and API.",
                         MUSTER_MEMBER(http_address), "HOST:PORT", IsHostPort));
+  AppendSocketMode(fields);
   fields.push_back(Text("data_dir",
                         "Folder for the history; empty: in memory only.",
                         MUSTER_MEMBER(data_dir), "a path", IsAnything));
@@ -165,6 +171,14 @@ void AppendHistory(std::vector<ConfigField>& fields) {
 
 }  // namespace
 
+bool IsGrpcAddress(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (text.starts_with(kUnix)) {
+    return text.size() > kUnix.size() && text.size() <= kUnix.size() + 107;
+  }
+  return IsHostPort(text);
+}
+
 std::vector<ConfigField> ConfigFields() {
   std::vector<ConfigField> fields;
   AppendGeneral(fields);
@@ -176,6 +190,7 @@ std::vector<ConfigField> ConfigFields() {
   AppendMetricsFields(fields);
   AppendRemoteWriteFields(fields);
   AppendSinkFields(fields);
+  AppendRelayFields(fields);
   return fields;
 }
 

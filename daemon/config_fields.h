@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/config.h"
@@ -38,6 +39,9 @@ struct ConfigField {
   // For each item a configuration that has it alone.
   std::function<std::vector<Config>(const Config& config)> split;
 };
+
+// HOST:PORT, or unix:PATH of at most 107 bytes.
+bool IsGrpcAddress(std::string_view text);
 
 // In the order in which they are printed.
 std::vector<ConfigField> ConfigFields();

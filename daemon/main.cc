@@ -12,6 +12,7 @@
 #include "daemon/command_line.h"
 #include "daemon/config.h"
 #include "daemon/log.h"
+#include "daemon/relay_server.h"
 #include "daemon/server.h"
 #include "systemd/sd-daemon.h"
 
@@ -24,6 +25,7 @@ int Fail(const absl::Status& status) {
 }
 
 // Renamed into place, so that a reader never sees half a file.
+template <typename Server>
 absl::Status WritePortsFile(const std::string& path, const Server& server) {
   const std::string draft = path + ".new";
   std::ofstream file(draft);
@@ -47,6 +49,7 @@ void KeepFreedMemory() {
 #endif
 }
 
+template <typename Server>
 void Reload(int argc, char** argv, Server& server) {
   const auto parsed = ParseCommandLine(argc, argv, std::getenv);
   if (!parsed.ok()) {
@@ -62,29 +65,10 @@ void Reload(int argc, char** argv, Server& server) {
       "restart");
 }
 
-int Main(int argc, char** argv) {
-  KeepFreedMemory();
-  // Before any thread starts, so that all inherit the mask.
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
-    sigaddset(&signals, number);
-  }
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-
-  const auto parsed = ParseCommandLine(argc, argv, std::getenv);
-  if (!parsed.ok()) return Fail(parsed.status());
-  if (parsed->output) {
-    std::fputs(parsed->output->c_str(), stdout);
-    return 0;
-  }
-  const Config& config = parsed->config;
-  if (const absl::Status status = PrepareDataDir(config.data_dir);
-      !status.ok()) {
-    return Fail(status);
-  }
-  ConfigureLog(config.log_level, config.log_format);
+// Until a signal says that it is time to stop.
+template <typename Server>
+int Serve(const Config& config, const sigset_t& signals, int argc,
+          char** argv) {
   auto server = Server::Create(config, Clock::System());
   if (!server.ok()) return Fail(server.status());
   if (!config.ports_file.empty()) {
@@ -126,6 +110,34 @@ int Main(int argc, char** argv) {
   Log(LogLevel::kInfo, "stopped");
   FlushLog();
   return 0;
+}
+
+int Main(int argc, char** argv) {
+  KeepFreedMemory();
+  // Before any thread starts, so that all inherit the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    sigaddset(&signals, number);
+  }
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  const auto parsed = ParseCommandLine(argc, argv, std::getenv);
+  if (!parsed.ok()) return Fail(parsed.status());
+  if (parsed->output) {
+    std::fputs(parsed->output->c_str(), stdout);
+    return 0;
+  }
+  const Config& config = parsed->config;
+  if (const absl::Status status = PrepareDataDir(config.data_dir);
+      !status.ok()) {
+    return Fail(status);
+  }
+  ConfigureLog(config.log_level, config.log_format);
+  return config.relay.upstream.empty()
+             ? Serve<Server>(config, signals, argc, argv)
+             : Serve<RelayServer>(config, signals, argc, argv);
 }
 
 }  // namespace

@@ -15,10 +15,12 @@
 #include "daemon/base/mutex.h"
 #include "daemon/command_line.h"
 #include "daemon/export/families.h"
+#include "daemon/grpc_listener.h"
 #include "daemon/history/frame_reader.h"
 #include "daemon/history/lock_file.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
+#include "daemon/ingest/run_sink.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/page/page.h"
@@ -29,8 +31,6 @@
 #include "daemon/web/frame_cache.h"
 #include "daemon/web/http_server.h"
 #include "daemon/web/query_service.h"
-#include "grpc/support/log.h"
-#include "grpcpp/grpcpp.h"
 
 namespace muster {
 namespace {
@@ -38,15 +38,10 @@ namespace {
 // Resolution of all times that detection and frames wait for.
 constexpr std::chrono::milliseconds kTickInterval{200};
 // How long streams may take to end by themselves.
-constexpr std::chrono::milliseconds kStreamGrace{500};
+constexpr absl::Duration kStreamGrace = absl::Milliseconds(500);
 
 // How long a question to the history waits for those before it.
 constexpr std::chrono::seconds kHistoryPatience{5};
-
-// What gRPC has to say is for developers: its errors reach people as ours.
-void LogForGrpc(gpr_log_func_args* args) {
-  Log(LogLevel::kDebug, absl::StrCat("gRPC: ", args->message));
-}
 
 runs::Registry::Options ToRegistryOptions(const Config& config) {
   return {.run = ToRunOptions(config),
@@ -120,14 +115,17 @@ class Server::Impl {
         telemetry_(ingest::MakeTelemetryService(
             {.max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
-            registry_, counters_)),
+            run_sink_, counters_)),
         query_(web::MakeQueryService(MakeSource())) {}
 
   absl::Status Start(const Config& config) {
     ResumeRuns();
     sinks_.Start();
-    absl::Status status = StartGrpc(config.grpc_address);
-    if (!status.ok()) return status;
+    auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
+                                     {telemetry_.get(), query_.get()});
+    if (!grpc.ok()) return grpc.status();
+    grpc_ = *std::move(grpc);
+    grpc_address_ = grpc_->addresses();
     const HostPort http = SplitHostPort(config.http_address);
     web::HttpServerOptions options;
     options.host = http.host;
@@ -151,9 +149,7 @@ class Server::Impl {
     }
     stopped_.notify_all();
     if (ticker_.joinable()) ticker_.join();
-    if (grpc_) {
-      grpc_->Shutdown(std::chrono::system_clock::now() + kStreamGrace);
-    }
+    if (grpc_) grpc_->Shutdown(kStreamGrace);
     registry_.Drain();
     if (history_) history_->Stop();
     sinks_.Stop();
@@ -208,35 +204,6 @@ class Server::Impl {
       }
       return std::nullopt;
     };
-  }
-
-  absl::Status StartGrpc(const std::string& address) {
-    gpr_set_log_function(LogForGrpc);
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
-    builder.SetMaxReceiveMessageSize(ingest::kMaxMessageBytes);
-    // Without this, two daemons could share a port and each see half a run.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
-    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-    builder.AddChannelArgument(
-        GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-    builder.RegisterService(telemetry_.get());
-    builder.RegisterService(query_.get());
-    grpc_ = builder.BuildAndStart();
-    if (grpc_ == nullptr) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot listen on gRPC address ", address,
-                       ": it is in use or not this machine's"));
-    }
-    if (absl::StartsWith(address, "unix:")) {
-      grpc_address_ = address;
-    } else {
-      grpc_address_ =
-          absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
-    }
-    return absl::OkStatus();
   }
 
   web::Source MakeSource() {
@@ -339,9 +306,10 @@ class Server::Impl {
       std::make_shared<web::FrameCache>(web::FrameCache::Options());
   sinks::Sinks sinks_;
   runs::Registry registry_;
+  ingest::RunSink run_sink_{registry_, counters_};
   const std::unique_ptr<grpc::Service> telemetry_;
   const std::unique_ptr<grpc::Service> query_;
-  std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<GrpcListener> grpc_;
   std::unique_ptr<web::HttpServer> http_;
   std::string grpc_address_;
   std::string http_address_;

@@ -62,13 +62,22 @@ void Outbox::Acknowledge(uint32_t source, uint64_t sequence) {
 void Outbox::ShowAlerts(
     uint32_t source, std::string run,
     std::shared_ptr<const std::vector<alert::Alert>> alerts) {
+  ShowAlerts(source, Firing{std::move(run), std::move(alerts), nullptr});
+}
+
+void Outbox::ShowAlerts(uint32_t source,
+                        std::shared_ptr<const v1::Alerts> alerts) {
+  ShowAlerts(source, Firing{"", nullptr, std::move(alerts)});
+}
+
+void Outbox::ShowAlerts(uint32_t source, Firing firing) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
     if (closed_) return;
     Firing* newest = firing_.Find(source, max_sources_);
     if (newest == nullptr) return;
-    *newest = {std::move(run), std::move(alerts)};
+    *newest = std::move(firing);
     wake = BeginTurn();
   }
   if (wake) wake_();
@@ -98,15 +107,19 @@ Outbox::Taken Outbox::Take() {
   } else {
     const auto [source, firing] = firing_.Take();
     v1::Alerts* alerts = message.mutable_alerts();
-    alerts->set_source(source);
     firing_next_ = false;
-    for (const alert::Alert& alert : *firing.alerts) {
-      v1::Alert* shown = alerts->add_alerts();
-      *shown = wire::ToProto(firing.run, alert);
-      if (shown->ranks_size() > kMaxShownRanks) {
-        shown->mutable_ranks()->Truncate(kMaxShownRanks);
+    if (firing.ready != nullptr) {
+      *alerts = *firing.ready;
+    } else {
+      for (const alert::Alert& alert : *firing.alerts) {
+        v1::Alert* shown = alerts->add_alerts();
+        *shown = wire::ToProto(firing.run, alert);
+        if (shown->ranks_size() > kMaxShownRanks) {
+          shown->mutable_ranks()->Truncate(kMaxShownRanks);
+        }
       }
     }
+    alerts->set_source(source);
   }
   return {.message = std::move(message), .more = !empty()};
 }

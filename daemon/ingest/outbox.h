@@ -41,6 +41,8 @@ class Outbox {
   void Acknowledge(uint32_t source, uint64_t sequence);
   void ShowAlerts(uint32_t source, std::string run,
                   std::shared_ptr<const std::vector<alert::Alert>> alerts);
+  // The same as it came from upstream; its source number is replaced.
+  void ShowAlerts(uint32_t source, std::shared_ptr<const v1::Alerts> alerts);
 
   struct Taken {
     std::optional<v1::ServerMessage> message;  // none: the turn is over
@@ -55,9 +57,11 @@ class Outbox {
   bool Close();
 
  private:
+  // One of the two is set.
   struct Firing {
     std::string run;
     std::shared_ptr<const std::vector<alert::Alert>> alerts;
+    std::shared_ptr<const v1::Alerts> ready;
   };
 
   // The newest word of each source, in the order in which they began to wait.
@@ -87,6 +91,8 @@ class Outbox {
     std::unordered_map<uint32_t, Word> words_;
     std::deque<uint32_t> order_;  // their sources
   };
+
+  void ShowAlerts(uint32_t source, Firing firing);
 
   // Left out if more than `limit` wait already.
   void Append(v1::ServerMessage message, size_t limit);

@@ -3,7 +3,10 @@
 #include <array>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "daemon/base/mutex.h"
+#include "daemon/ingest/metadata.h"
 #include "daemon/ingest/outbox.h"
 #include "daemon/ingest/session.h"
 #include "google/protobuf/arena.h"
@@ -21,13 +24,14 @@ namespace {
 class Stream
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Stream(const Limits& limits, runs::Registry& registry,
-         runs::DaemonCounters& counters)
+  Stream(const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
+         Caller caller)
       : reader_(std::make_shared<Reader>(this)),
         outbox_(std::make_shared<Outbox>([this] { WriteNext(); },
                                          limits.max_sources_per_stream)),
         counters_(counters),
-        session_(limits, registry, counters, outbox_) {
+        session_(limits, sink, counters, outbox_, std::move(caller)) {
+    StartSendInitialMetadata();
     StartRead(&incoming_);
   }
 
@@ -46,7 +50,7 @@ class Stream
       End();
       return;
     }
-    const std::shared_ptr<runs::Run> full = session_.Take(message);
+    const std::shared_ptr<SourceSink> full = session_.Take(message);
     arena_.Reset();
     if (full == nullptr) {
       StartRead(&incoming_);
@@ -133,33 +137,59 @@ class Stream
   google::protobuf::Arena arena_{block_.data(), block_.size()};
 };
 
+class RefusedStream
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit RefusedStream(const std::string& why) {
+    Finish(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, why));
+  }
+  void OnDone() override { delete this; }
+};
+
 class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
                              v1::Telemetry::Service> {
  public:
-  TelemetryService(const Limits& limits, runs::Registry& registry,
+  TelemetryService(const Limits& limits, Sink& sink,
                    runs::DaemonCounters& counters)
-      : limits_(limits), registry_(registry), counters_(counters) {}
+      : limits_(limits), sink_(sink), counters_(counters) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
-    return new ingest::Stream(limits_, registry_, counters_);
+    Caller caller;
+    std::string protocol = absl::StrCat(kProtocol);
+    for (const auto& [key, value] : context->client_metadata()) {
+      std::string text(value.data(), value.size());
+      if (key == kViaKey)
+        caller.via.push_back(std::move(text));
+      else if (key == kProtocolKey)
+        protocol = std::move(text);
+    }
+    context->AddInitialMetadata(kProtocolKey, absl::StrCat(kProtocol));
+    if (protocol != absl::StrCat(kProtocol)) {
+      return new RefusedStream(absl::StrCat(
+          "this daemon speaks version ", kProtocol,
+          " of the protocol, not version ", absl::CHexEscape(protocol)));
+    }
+    if (const absl::Status status = sink_.Admit(caller); !status.ok()) {
+      return new RefusedStream(std::string(status.message()));
+    }
+    return new ingest::Stream(limits_, sink_, counters_, std::move(caller));
   }
 
  private:
   const Limits limits_;
-  runs::Registry& registry_;
+  Sink& sink_;
   runs::DaemonCounters& counters_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeTelemetryService(
-    const Limits& limits, runs::Registry& registry,
-    runs::DaemonCounters& counters) {
+    const Limits& limits, Sink& sink, runs::DaemonCounters& counters) {
   // A sender's invalid bytes are counted; they are no news for our log.
   google::protobuf::SetLogHandler(nullptr);
   for (const std::string& reason : ReasonLabels()) counters.Declare(reason);
-  return std::make_unique<TelemetryService>(limits, registry, counters);
+  return std::make_unique<TelemetryService>(limits, sink, counters);
 }
 
 }  // namespace muster::ingest

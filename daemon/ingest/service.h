@@ -4,17 +4,17 @@
 
 #include <memory>
 
+#include "daemon/ingest/sink.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/runs/registry.h"
 #include "grpcpp/impl/codegen/service_type.h"
 
 namespace muster::ingest {
 
-// Streams by the callback API: no thread for each. `registry` and `counters`
+// Streams by the callback API: no thread for each. `sink` and `counters`
 // outlive the server that the service is registered with.
 std::unique_ptr<grpc::Service> MakeTelemetryService(
-    const Limits& limits, runs::Registry& registry,
-    runs::DaemonCounters& counters);
+    const Limits& limits, Sink& sink, runs::DaemonCounters& counters);
 
 }  // namespace muster::ingest
 

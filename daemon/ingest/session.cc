@@ -6,66 +6,18 @@
 #include "absl/strings/str_cat.h"
 
 namespace muster::ingest {
-namespace {
-
-v1::RefusalReason ToReason(runs::RunRefusal refusal) {
-  switch (refusal) {
-    case runs::RunRefusal::kSuperseded:
-      return v1::SUPERSEDED;
-    case runs::RunRefusal::kSketchMismatch:
-      return v1::SKETCH_MISMATCH;
-    case runs::RunRefusal::kUnknownSource:
-      return v1::UNKNOWN_SOURCE;
-  }
-  return v1::REFUSAL_REASON_UNSPECIFIED;
-}
-
-}  // namespace
-
-// Translates a run's answers to the stream's source numbers.
-class Session::Link : public runs::SourceLink {
- public:
-  Link(uint32_t source, std::string run, runs::DaemonCounters& counters,
-       std::shared_ptr<Outbox> outbox)
-      : source_(source),
-        run_(std::move(run)),
-        counters_(counters),
-        outbox_(std::move(outbox)) {}
-
-  void Welcome(uint64_t sequence) override {
-    outbox_->Welcome(source_, sequence);
-  }
-  void Acknowledge(uint64_t sequence) override {
-    outbox_->Acknowledge(source_, sequence);
-  }
-  void Refuse(runs::RunRefusal refusal, uint64_t sequence,
-              std::string detail) override {
-    const v1::RefusalReason reason = ToReason(refusal);
-    counters_.CountRejected(ReasonLabel(reason));
-    outbox_->Refuse(source_, sequence, reason, std::move(detail));
-  }
-  void ShowAlerts(
-      std::shared_ptr<const std::vector<alert::Alert>> alerts) override {
-    outbox_->ShowAlerts(source_, run_, std::move(alerts));
-  }
-
- private:
-  const uint32_t source_;
-  const std::string run_;
-  runs::DaemonCounters& counters_;
-  const std::shared_ptr<Outbox> outbox_;
-};
-
-Session::Session(const Limits& limits, runs::Registry& registry,
-                 runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox)
+Session::Session(const Limits& limits, Sink& sink,
+                 runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox,
+                 Caller caller)
     : limits_(limits),
-      registry_(registry),
+      sink_(sink),
       counters_(counters),
-      outbox_(std::move(outbox)) {}
+      outbox_(std::move(outbox)),
+      caller_(std::move(caller)) {}
 
 Session::~Session() { Close(); }
 
-std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
+std::shared_ptr<SourceSink> Session::Take(v1::ClientMessage& message) {
   switch (message.message_case()) {
     case v1::ClientMessage::kHello:
       return TakeHello(message.hello());
@@ -75,6 +27,9 @@ std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
       return TakeFacts(message.facts());
     case v1::ClientMessage::kGoodbye:
       return TakeGoodbye(message.goodbye());
+    case v1::ClientMessage::kDisconnected:
+      TakeDisconnected(message.disconnected());
+      return nullptr;
     case v1::ClientMessage::MESSAGE_NOT_SET:
       Refuse(0, 0, {v1::MALFORMED, "message has nothing known in it"});
       return nullptr;
@@ -82,7 +37,7 @@ std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
   return nullptr;
 }
 
-std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
+std::shared_ptr<SourceSink> Session::TakeHello(const v1::Hello& hello) {
   const uint32_t number = hello.source();
   if (sources_.count(number) > 0) {
     Refuse(number, 0,
@@ -102,99 +57,80 @@ std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
     Refuse(number, 0, std::move(*rejection));
     return nullptr;
   }
-  auto& accepted = std::get<CheckedHello>(checked);
-  Source source{
-      .run = nullptr,
-      .rank = accepted.info.rank,
-      .incarnation = accepted.info.incarnation,
-      .sketch_width = accepted.info.sketch.width,
-      .link = std::make_shared<Link>(number, accepted.run, counters_, outbox_),
-  };
-  auto run = registry_.Open(
-      accepted.run,
-      {std::move(accepted.info), std::move(accepted.facts), source.link});
-  if (!run.ok()) {
-    Refuse(number, 0, {v1::TOO_MANY_RUNS, std::string(run.status().message())});
+  auto opened = sink_.Open(caller_, hello,
+                           std::move(std::get<CheckedHello>(checked)), outbox_);
+  if (auto* rejection = std::get_if<Rejection>(&opened)) {
+    Refuse(number, 0, std::move(*rejection));
     return nullptr;
   }
-  source.run = *run;
-  sources_.emplace(number, std::move(source));
-  return (*run)->IsFull() ? *std::move(run) : nullptr;
+  auto& source = std::get<std::shared_ptr<SourceSink>>(opened);
+  sources_.emplace(number, source);
+  return source->IsFull() ? std::move(source) : nullptr;
 }
 
-std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {
-  std::shared_ptr<runs::Run> full;
+std::shared_ptr<SourceSink> Session::TakeReports(v1::Reports& reports) {
+  std::shared_ptr<SourceSink> full;
   auto* list = reports.mutable_reports();
   // A relay mixes sources; neighbours of one source travel together.
   for (auto it = list->begin(); it != list->end();) {
     const uint32_t number = it->source();
-    Source* source = Find(number, it->sequence());
+    std::shared_ptr<SourceSink> source = Find(number, it->sequence());
     if (source == nullptr) {
       ++it;
       continue;
     }
-    runs::SourceReported batch{.rank = source->rank,
-                               .incarnation = source->incarnation,
-                               .reports = {},
-                               .settled_sequence = 0,
-                               .link = source->link};
-    const auto end = std::find_if(it, list->end(), [number](const auto& each) {
-      return each.source() != number;
-    });
-    batch.reports.reserve(static_cast<size_t>(end - it));
-    size_t bytes = sizeof(batch);
-    for (; it != end; ++it) {
+    uint64_t settled = 0;
+    for (; it != list->end() && it->source() == number; ++it) {
       const uint64_t sequence = it->sequence();
-      batch.settled_sequence = std::max(batch.settled_sequence, sequence);
-      auto checked = CheckReport(*it, source->rank, source->sketch_width);
-      if (auto* rejection = std::get_if<Rejection>(&checked)) {
-        Refuse(number, sequence, std::move(*rejection));
-        continue;
+      settled = std::max(settled, sequence);
+      if (auto rejection = source->Add(*it)) {
+        Refuse(number, sequence, *std::move(rejection));
       }
-      auto& report = std::get<frames::Report>(checked);
-      bytes += frames::BytesOf(report);
-      batch.reports.push_back(std::move(report));
     }
-    auto run = Post(number, *source, std::move(batch), bytes);
-    if (run != nullptr) full = std::move(run);
+    const runs::Posted posted = source->Flush(settled);
+    source = After(number, std::move(source), posted);
+    if (source != nullptr) full = std::move(source);
   }
   return full;
 }
 
-std::shared_ptr<runs::Run> Session::TakeFacts(const v1::Facts& facts) {
-  const Source* source = Find(facts.source(), 0);
+std::shared_ptr<SourceSink> Session::TakeFacts(const v1::Facts& facts) {
+  auto source = Find(facts.source(), 0);
   if (source == nullptr) return nullptr;
   auto checked = CheckFacts(facts.facts());
   if (auto* rejection = std::get_if<Rejection>(&checked)) {
     Refuse(facts.source(), 0, std::move(*rejection));
     return nullptr;
   }
-  auto& accepted = std::get<0>(checked);
-  const size_t bytes = sizeof(runs::Message) + frames::BytesOf(*accepted);
-  return Post(
-      facts.source(), *source,
-      runs::FactsStated{source->rank, source->incarnation, std::move(accepted)},
-      bytes);
+  const runs::Posted posted =
+      source->State(facts, std::move(std::get<0>(checked)));
+  return After(facts.source(), std::move(source), posted);
 }
 
-std::shared_ptr<runs::Run> Session::TakeGoodbye(const v1::Goodbye& goodbye) {
-  const Source* source = Find(goodbye.source(), 0);
+std::shared_ptr<SourceSink> Session::TakeGoodbye(const v1::Goodbye& goodbye) {
+  auto source = Find(goodbye.source(), 0);
   if (source == nullptr) return nullptr;
-  auto full = Post(goodbye.source(), *source,
-                   runs::SourceDeparted{source->rank, source->incarnation},
-                   sizeof(runs::Message));
+  const runs::Posted posted = source->Depart(goodbye);
+  auto full = After(goodbye.source(), std::move(source), posted);
   sources_.erase(goodbye.source());
   return full;
 }
 
-std::shared_ptr<runs::Run> Session::Post(uint32_t number, const Source& source,
-                                         runs::Message message, size_t bytes) {
-  const std::shared_ptr<runs::Run> run = source.run;
-  switch (run->Post(std::move(message), bytes)) {
+void Session::TakeDisconnected(const v1::Disconnected& disconnected) {
+  const auto source = Find(disconnected.source(), 0);
+  if (source == nullptr) return;
+  source->Disconnect();
+  sources_.erase(disconnected.source());
+}
+
+std::shared_ptr<SourceSink> Session::After(uint32_t number,
+                                           std::shared_ptr<SourceSink> source,
+                                           runs::Posted posted) {
+  switch (posted) {
     case runs::Posted::kTaken:
       return nullptr;
     case runs::Posted::kFull:
-      return run;
+      return source;
     case runs::Posted::kRetired:
       sources_.erase(number);
       Refuse(number, 0,
@@ -204,9 +140,9 @@ std::shared_ptr<runs::Run> Session::Post(uint32_t number, const Source& source,
   return nullptr;
 }
 
-Session::Source* Session::Find(uint32_t source, uint64_t sequence) {
+std::shared_ptr<SourceSink> Session::Find(uint32_t source, uint64_t sequence) {
   const auto found = sources_.find(source);
-  if (found != sources_.end()) return &found->second;
+  if (found != sources_.end()) return found->second;
   Refuse(source, sequence,
          {v1::UNKNOWN_SOURCE,
           absl::StrCat("no Hello introduced source number ", source)});
@@ -220,11 +156,7 @@ void Session::Refuse(uint32_t source, uint64_t sequence, Rejection rejection) {
 }
 
 void Session::Close() {
-  for (auto& [number, source] : sources_) {
-    source.run->Post(
-        runs::SourceDisconnected{source.rank, source.incarnation, source.link},
-        sizeof(runs::Message));
-  }
+  for (auto& [number, source] : sources_) source->Disconnect();
   sources_.clear();
 }
 

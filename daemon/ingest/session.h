@@ -1,13 +1,13 @@
-// One stream of a client or relay: checks what it says and passes it to runs.
+// One stream of a client or relay: checks what it says and passes it on.
 #ifndef MUSTER_DAEMON_INGEST_SESSION_H_
 #define MUSTER_DAEMON_INGEST_SESSION_H_
 
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <string>
 
 #include "daemon/ingest/outbox.h"
+#include "daemon/ingest/sink.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/runs/registry.h"
 #include "muster/v1/telemetry.pb.h"
@@ -18,46 +18,41 @@ namespace muster::ingest {
 // the outbox. Thread-compatible; owned by the stream's reader.
 class Session {
  public:
-  // `registry` and `counters` outlive the session.
-  Session(const Limits& limits, runs::Registry& registry,
-          runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox);
+  // `sink` and `counters` outlive the session.
+  Session(const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
+          std::shared_ptr<Outbox> outbox, Caller caller = {});
   // As Close().
   ~Session();
 
-  // Takes one message apart. Returns the run whose queue is full, if one is:
-  // read no more until it is drained.
-  std::shared_ptr<runs::Run> Take(v1::ClientMessage& message);
+  // Takes one message apart. Returns the source whose way on is full, if one's
+  // is: read no more until it is drained.
+  std::shared_ptr<SourceSink> Take(v1::ClientMessage& message);
   // The stream is over: its sources are disconnected.
   void Close();
 
  private:
-  class Link;
-  struct Source {
-    std::shared_ptr<runs::Run> run;
-    uint32_t rank = 0;
-    uint64_t incarnation = 0;
-    uint32_t sketch_width = 0;
-    std::shared_ptr<Link> link;
-  };
-
-  // Return the run whose queue is full, if one is.
-  std::shared_ptr<runs::Run> TakeHello(const v1::Hello& hello);
-  std::shared_ptr<runs::Run> TakeReports(v1::Reports& reports);
-  std::shared_ptr<runs::Run> TakeFacts(const v1::Facts& facts);
-  std::shared_ptr<runs::Run> TakeGoodbye(const v1::Goodbye& goodbye);
-  // Passes a message of the source on. A source whose run is forgotten is too,
-  // and refused, so that its sender says Hello again.
-  std::shared_ptr<runs::Run> Post(uint32_t number, const Source& source,
-                                  runs::Message message, size_t bytes);
+  // Return the source whose way on is full, if one's is.
+  std::shared_ptr<SourceSink> TakeHello(const v1::Hello& hello);
+  std::shared_ptr<SourceSink> TakeReports(v1::Reports& reports);
+  std::shared_ptr<SourceSink> TakeFacts(const v1::Facts& facts);
+  std::shared_ptr<SourceSink> TakeGoodbye(const v1::Goodbye& goodbye);
+  void TakeDisconnected(const v1::Disconnected& disconnected);
+  // What follows from a message that was passed on. A source whose run is
+  // forgotten is too, and refused, so that its sender says Hello again.
+  std::shared_ptr<SourceSink> After(uint32_t number,
+                                    std::shared_ptr<SourceSink> source,
+                                    runs::Posted posted);
   // Null, and refused, if no Hello introduced the number.
-  Source* Find(uint32_t source, uint64_t sequence);
+  std::shared_ptr<SourceSink> Find(uint32_t source, uint64_t sequence);
   void Refuse(uint32_t source, uint64_t sequence, Rejection rejection);
 
   const Limits limits_;
-  runs::Registry& registry_;
+  Sink& sink_;
   runs::DaemonCounters& counters_;
   const std::shared_ptr<Outbox> outbox_;
-  std::map<uint32_t, Source> sources_;  // by the stream's source number
+  const Caller caller_;
+  // By the stream's source number.
+  std::map<uint32_t, std::shared_ptr<SourceSink>> sources_;
 };
 
 }  // namespace muster::ingest

@@ -159,10 +159,23 @@ Reply Answer(const Source& source, const std::string& path,
              const Parameters& parameters, const RequestHeaders& headers) {
   if (path == "/healthz") return {200, kText, "ok\n"};
   if (path == "/readyz") {
-    if (source.ready()) return {200, kText, "ready\n"};
+    // A relay keeps what upstream cannot take: it is ready nevertheless.
+    const std::string more = source.relay ? "; " + source.relay() : "";
+    if (source.ready()) return {200, kText, "ready" + more + "\n"};
     return {503, kText, "not ready: starting or draining\n"};
   }
   if (path == "/metrics") return {200, kPrometheus, source.metrics()};
+  if (source.relay && path == "/") {
+    return {200, kText,
+            absl::StrCat("This is a relay. It judges nothing: ask its "
+                         "upstream.\n",
+                         source.relay(), "\n/metrics\n/readyz\n")};
+  }
+  if (source.relay) {
+    return ErrorReply(404, absl::StrCat("this is a relay, which has only "
+                                        "/metrics, /healthz and /readyz; ",
+                                        source.relay()));
+  }
   if (path == "/") return AnswerIndex(source.page, headers);
   if (path == "/api/v1/runs") return AnswerRuns(source, parameters);
   if (path == "/api/v1/alerts") return AnswerAlerts(source, parameters);

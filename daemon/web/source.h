@@ -20,7 +20,8 @@ namespace muster::web {
 
 class FrameCache;
 
-// All functions are thread-safe, and set unless they say otherwise.
+// All functions are thread-safe, and set unless they say otherwise. Of a relay
+// only `metrics`, `ready` and `relay` are.
 struct Source {
   // Newest snapshot of each run, ordered by run id; never null elements.
   std::function<std::vector<std::shared_ptr<const runs::RunSnapshot>>()>
@@ -44,6 +45,9 @@ struct Source {
   // Whether the daemon takes reports: false before it listens and while it
   // drains.
   std::function<bool()> ready;
+  // Not set unless this is a relay: what there is to say of its upstream, in a
+  // line.
+  std::function<std::string()> relay;
   // Keeps what the charts have read; null: each reads for itself.
   std::shared_ptr<FrameCache> frame_cache = nullptr;
   // What `/` shows; null if it was not built in.

@@ -90,13 +90,33 @@ TEST_F(CommandLineTest, ErrorsNameTheirOrigin) {
   EXPECT_THAT(ErrorOf(Parse({"--config"})), HasSubstr("--config"));
 }
 
+TEST_F(CommandLineTest, ARelayHasAnUpstream) {
+  const auto relay = Parse({"--grpc-address", "unix:/run/a.sock,127.0.0.1:1",
+                            "--spool-dir", "/spool"},
+                           {{"MUSTERD_UPSTREAM", "central:7600"}});
+  ASSERT_TRUE(relay.ok()) << relay.status();
+  EXPECT_EQ(relay->config.relay.upstream, "central:7600");
+  EXPECT_EQ(relay->config.relay.spool.folder, "/spool");
+  EXPECT_EQ(SplitAddresses(relay->config.grpc_address).size(), 2u);
+  EXPECT_THAT(ErrorOf(Parse({"--upstream", "central"})),
+              StartsWith("--upstream: 'central' is not allowed"));
+  EXPECT_THAT(ErrorOf(Parse({"--upstream", "central:0"})),
+              StartsWith("--upstream: 'central:0' is not allowed"));
+  EXPECT_THAT(ErrorOf(Parse({"--grpc-address", "127.0.0.1:1,"})),
+              HasSubstr("is not allowed"));
+  EXPECT_EQ(ErrorOf(Parse({"--spool-dir", "/spool"})),
+            "relay.spool_dir is set, but relay.upstream is not: only a relay "
+            "has a spool");
+}
+
 TEST_F(CommandLineTest, HelpAndVersionNeedNothingElse) {
   const auto help = Parse({"--help"});
   ASSERT_TRUE(help.ok()) << help.status();
   for (const char* flag :
        {"--config", "--grpc-address", "--http-address", "--data-dir",
-        "--log-level", "--log-format", "--ports-file", "--check-config",
-        "--print-config", "--version", "--help"}) {
+        "--log-level", "--log-format", "--ports-file", "--upstream",
+        "--spool-dir", "--check-config", "--print-config", "--version",
+        "--help"}) {
     EXPECT_THAT(help->output.value_or(""), HasSubstr(flag));
   }
   const auto version = Parse({"--version"}, {{"MUSTERD_LOG_LEVEL", "bad"}});

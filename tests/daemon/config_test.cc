@@ -420,5 +420,20 @@ TEST_F(ConfigTest, LoopbackIsToldFromWiderAddresses) {
   EXPECT_EQ(SplitHostPort("host:7600").port, 7600);
 }
 
+TEST_F(ConfigTest, SocketModeIsOctal) {
+  Config config;
+  EXPECT_TRUE(SetField("socket_mode", "0620", config).ok());
+  EXPECT_EQ(config.socket_mode, 0620);
+  for (const char* bad : {"", "8", "rw", "01000", "00666", "-1"}) {
+    EXPECT_FALSE(SetField("socket_mode", bad, config).ok()) << bad;
+  }
+  EXPECT_NE(ToYaml(config).find("socket_mode: \"0620\""), std::string::npos);
+}
+
+TEST_F(ConfigTest, SeveralAddressesAreLoopbackIfAllAre) {
+  EXPECT_TRUE(IsLoopback("unix:/a,127.0.0.1:1"));
+  EXPECT_FALSE(IsLoopback("unix:/a,0.0.0.0:1"));
+}
+
 }  // namespace
 }  // namespace muster

@@ -26,7 +26,12 @@ def load():
         ("daemon/runs/run.cc", "muster/v1/telemetry.pb.h", True),
         ("daemon/ingest/session.h", "muster/v1/telemetry.pb.h", False),
         ("daemon/ingest/session.cc", "grpcpp/grpcpp.h", True),
-        ("daemon/server.cc", "grpcpp/grpcpp.h", False),
+        ("daemon/server.cc", "grpcpp/grpcpp.h", True),
+        ("daemon/grpc_listener.cc", "grpcpp/grpcpp.h", False),
+        ("daemon/relay/grpc_upstream.cc", "grpcpp/grpcpp.h", False),
+        ("daemon/relay/line.cc", "grpcpp/grpcpp.h", True),
+        ("daemon/relay/relay.cc", "daemon/ingest/sink.h", False),
+        ("daemon/ingest/session.cc", "daemon/relay/relay.h", True),
         ("daemon/server.cc", "muster/client.h", True),
         ("client/src/client.cc", "daemon/base/mutex.h", True),
         ("client/src/client.cc", "client/src/grpc_transport.h", True),
@@ -37,7 +42,7 @@ def load():
         ("cli/replay.cc", "daemon/runs/replay.h", False),
         ("daemon/history/writer.cc", "daemon/runs/run.h", True),
         ("daemon/history/writer.cc", "sqlite3.h", True),
-        ("daemon/relay/spool.h", "daemon/frames/frame.h", True),  # a room not yet placed
+        ("daemon/elsewhere/file.h", "daemon/frames/frame.h", True),  # a room not yet placed
     ],
 )
 def test_faults(path, included, is_fault):

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "daemon/ingest/run_sink.h"
 #include "daemon/ingest/session.h"
 #include "tests/testing/fake_clock.h"
 
@@ -18,9 +19,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       [](const std::string& run, const alert::Alert& alert) {
         alert::LogLine(run, alert);
       });
+  ingest::RunSink sink(registry, counters);
   auto outbox = std::make_shared<ingest::Outbox>([] {});
   ingest::Session session({.max_world_size = 64, .max_sources_per_stream = 16},
-                          registry, counters, outbox);
+                          sink, counters, outbox);
   while (size >= 2) {
     size_t length = data[0] | data[1] << 8;
     data += 2;

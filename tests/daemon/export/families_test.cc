@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/export/relay_families.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/daemon/hand_built_run.h"
@@ -335,6 +336,34 @@ TEST(FamiliesTest, TellsHowEachReceiverDoes) {
   }
 }
 
+TEST(RelayFamiliesTest, SaysHowUpstreamIsAndWhatWaits) {
+  RelayScrape scrape;
+  scrape.relay.status.state = relay::UpstreamState::kAway;
+  scrape.relay.counts.Drop(relay::Where::kSpool, 7);
+  scrape.relay.oldest = absl::FromUnixSeconds(100);
+  scrape.now = absl::FromUnixSeconds(130);
+  std::string text = RelayMetricsText(scrape);
+  for (const char* line :
+       {"\nmuster_relay_upstream_up 0\n",
+        "\nmuster_relay_upstream_state{state=\"away\"} 1\n",
+        "\nmuster_relay_upstream_state{state=\"up\"} 0\n",
+        "\nmuster_relay_reports_dropped_total{where=\"spool\"} 7\n",
+        "\nmuster_relay_reports_dropped_total{where=\"memory\"} 0\n",
+        "\nmuster_relay_oldest_report_age_seconds 30\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  EXPECT_EQ(text.find("muster_relay_spool_"), std::string::npos);
+  scrape.relay.status.state = relay::UpstreamState::kIdle;
+  scrape.relay.oldest = absl::InfiniteFuture();
+  scrape.relay.spool.emplace();
+  text = RelayMetricsText(scrape);
+  for (const char* line : {"\nmuster_relay_upstream_up 1\n",
+                           "\nmuster_relay_oldest_report_age_seconds 0\n",
+                           "\nmuster_relay_spool_ok 0\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+}
+
 // One row of the tables in docs/metrics.md: name, type and label names.
 using Row = std::tuple<std::string, std::string, std::set<std::string>>;
 
@@ -361,7 +390,16 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   scrape.history.emplace().errors = {{"full", 0}};
   scrape.sinks = {{.sink = "webhook", .receiver = "chat"}};
   scrape.remote_write.emplace().newest_time_ms = 1;
-  for (const auto& family : BuildFamilies(scrape)) {
+  RelayScrape relay;
+  relay.relay.spool.emplace();
+  relay.relay.counts.refused = {{"superseded", 1}};
+  relay.rejected = scrape.rejected;
+  relay.process = scrape.process;
+  std::vector<prometheus::MetricFamily> families = BuildFamilies(scrape);
+  for (auto& family : BuildRelayFamilies(relay)) {
+    families.push_back(std::move(family));
+  }
+  for (const auto& family : families) {
     const char* type =
         family.type == prometheus::MetricType::Counter ? "counter"
         : family.type == prometheus::MetricType::Gauge ? "gauge"

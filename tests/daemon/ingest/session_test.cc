@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/ingest/run_sink.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/fake_link.h"
@@ -53,9 +54,10 @@ class SessionTest : public ::testing::Test {
   runs::Registry registry_{{.max_runs = 2, .worker_threads = 1},
                            clock_.clock(),
                            [](const std::string&, const alert::Alert&) {}};
+  RunSink sink_{registry_, counters_};
   std::shared_ptr<Outbox> outbox_ = std::make_shared<Outbox>([] {});
   Session session_{{.max_world_size = 16, .max_sources_per_stream = 3},
-                   registry_,
+                   sink_,
                    counters_,
                    outbox_};
 };
@@ -165,6 +167,21 @@ TEST_F(SessionTest, CloseDisconnectsAndGoodbyeDeparts) {
   EXPECT_FALSE(snapshot->sources[1].connected);
 }
 
+TEST_F(SessionTest, ARelayTellsOfARankThatIsGone) {
+  Take(Hello(1, "r", 0));
+  Take(Hello(2, "r", 1));
+  v1::ClientMessage gone;
+  gone.mutable_disconnected()->set_source(2);
+  Take(gone);
+  Take(Hello(2, "s", 1));  // the number is free again
+  for (const auto& answer : Answers()) EXPECT_FALSE(answer.has_refusal());
+  const auto snapshot = registry_.Snapshot("r");
+  ASSERT_EQ(snapshot->sources.size(), 2u);
+  EXPECT_TRUE(snapshot->sources[0].connected);
+  EXPECT_FALSE(snapshot->sources[1].connected);
+  EXPECT_FALSE(snapshot->sources[1].departed);
+}
+
 TEST_F(SessionTest, TellsTheSendersOfAForgottenRun) {
   Take(Hello(1, "r", 0));
   const auto run = registry_.Open(
@@ -196,7 +213,8 @@ TEST(SessionBackPressureTest, EachKindOfMessageSaysThatTheRunIsFull) {
                           clock.clock(),
                           [](const std::string&, const alert::Alert&) {});
   registry.Drain();  // nothing leaves the queue any more
-  Session session({}, registry, counters, std::make_shared<Outbox>([] {}));
+  RunSink sink(registry, counters);
+  Session session({}, sink, counters, std::make_shared<Outbox>([] {}));
   const auto hello = [](uint32_t source, int facts) {
     v1::ClientMessage message;
     v1::Hello* it = message.mutable_hello();

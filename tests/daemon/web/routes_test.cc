@@ -27,6 +27,25 @@ TEST(RoutesTest, HealthIsAlwaysGoodAndReadinessIsTheDaemons) {
   EXPECT_EQ(Answer(source, "/readyz", {}).status, 503);
 }
 
+TEST(RoutesTest, ARelayIsReadyAndTellsOfItsUpstream) {
+  Source source;
+  source.metrics = [] { return "muster_relay_runs 1\n"; };
+  source.ready = [] { return true; };
+  source.relay = [] { return "upstream a:1: away since then"; };
+  EXPECT_EQ(Answer(source, "/readyz", {}).status, 200);
+  EXPECT_EQ(Answer(source, "/readyz", {}).body,
+            "ready; upstream a:1: away since then\n");
+  EXPECT_EQ(Answer(source, "/metrics", {}).body, "muster_relay_runs 1\n");
+  const Reply index = Answer(source, "/", {});
+  EXPECT_EQ(index.status, 200);
+  EXPECT_THAT(index.body, HasSubstr("upstream a:1: away since then"));
+  for (const char* path : {"/api/v1/runs", "/api/v1/runs/r/steps", "/other"}) {
+    const Reply reply = Answer(source, path, {});
+    EXPECT_EQ(reply.status, 404) << path;
+    EXPECT_THAT(reply.body, HasSubstr("this is a relay")) << path;
+  }
+}
+
 TEST(RoutesTest, MetricsHavePrometheusContentType) {
   const Reply reply = Get("/metrics");
   EXPECT_EQ(reply.status, 200);
