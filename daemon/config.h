@@ -13,6 +13,7 @@
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
 #include "daemon/history/options.h"
+#include "daemon/identity/options.h"
 #include "daemon/sinks/options.h"
 #include "daemon/sinks/remote_write/options.h"
 
@@ -28,6 +29,9 @@ struct Limits {
   uint32_t max_world_size = 16384;
   // Sources that one stream may carry; more than one only through a relay.
   int max_sources_per_stream = 4096;
+  // Streams that one address may have open; the relays and ranks of a node, or
+  // all behind one address translation, share it.
+  int max_streams_per_peer = 4096;
   // Bytes of messages queued for one run before its streams are not read.
   // Larger: longer bursts are absorbed; max_runs times this is the worst case.
   size_t queue_bytes = size_t{64} << 20;
@@ -35,7 +39,7 @@ struct Limits {
 
 struct Config {
   // Ranks and the `muster` command: HOST:PORT or unix:PATH; port 0 takes any.
-  // Loopback, because there is no authentication yet.
+  // Loopback, because nobody has to say who they are unless told to.
   std::string grpc_address = "127.0.0.1:7600";
   // Metrics, health and API: HOST:PORT.
   std::string http_address = "127.0.0.1:7601";
@@ -50,6 +54,7 @@ struct Config {
   std::string ports_file;
 
   Limits limits;
+  identity::Options identity;
   frames::AssemblerOptions frames;
   detect::DetectOptions detect;
   // A run to hold all runs against (reference_file.h), which LoadReference

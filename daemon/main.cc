@@ -34,6 +34,22 @@ absl::Status WritePortsFile(const std::string& path, const Server& server) {
   return absl::OkStatus();
 }
 
+void WarnOfExposure(const Config& config) {
+  const identity::Options& identity = config.identity;
+  const bool authenticates = !identity.auth.tokens_file.empty() ||
+                             !identity.tls.client_ca_file.empty();
+  const auto warn = [&](const std::string& address, bool tls) {
+    if (IsLoopback(address) || (tls && authenticates)) return;
+    Log(LogLevel::kWarning,
+        absl::StrCat(address, " is reachable from other machines, without ",
+                     tls             ? "authentication"
+                     : authenticates ? "encryption: tokens can be overheard"
+                                     : "encryption or authentication"));
+  };
+  warn(config.grpc_address, identity.tls.enabled());
+  warn(config.http_address, identity.tls.enabled() && identity.tls.http);
+}
+
 void Reload(int argc, char** argv, Server& server) {
   const auto parsed = ParseCommandLine(argc, argv, std::getenv);
   if (!parsed.ok()) {
@@ -44,9 +60,10 @@ void Reload(int argc, char** argv, Server& server) {
   ConfigureLog(parsed->config.log_level, parsed->config.log_format);
   server.Reconfigure(parsed->config);
   Log(LogLevel::kInfo,
-      "configuration reloaded: logging at once, frames, detection and alerts "
-      "for runs that begin from now on; addresses, limits and sinks need a "
-      "restart");
+      "configuration reloaded: logging and auth.rules at once, frames, "
+      "detection and alerts for runs that begin from now on; addresses, "
+      "limits, "
+      "files of tls and auth, and sinks need a restart");
 }
 
 int Main(int argc, char** argv) {
@@ -83,14 +100,7 @@ int Main(int argc, char** argv) {
       absl::StrCat("musterd ", DaemonVersion(), " listens: gRPC ",
                    (*server)->grpc_address(), ", HTTP ",
                    (*server)->http_address()));
-  for (const std::string& address :
-       {config.grpc_address, config.http_address}) {
-    if (IsLoopback(address)) continue;
-    Log(LogLevel::kWarning,
-        absl::StrCat(address,
-                     " is reachable from other machines, without encryption or "
-                     "authentication"));
-  }
+  WarnOfExposure(config);
 
   for (;;) {
     int number = 0;

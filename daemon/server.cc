@@ -18,6 +18,8 @@
 #include "daemon/history/frame_reader.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
+#include "daemon/identity/gate.h"
+#include "daemon/identity/grpc_server.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/page/page.h"
@@ -38,6 +40,11 @@ namespace {
 constexpr std::chrono::milliseconds kTickInterval{200};
 // How long streams may take to end by themselves.
 constexpr std::chrono::milliseconds kStreamGrace{500};
+
+// For TLS and HTTP/2 of a new connection; without a call on it; calls at once.
+constexpr int kHandshakeMs = 10'000;
+constexpr int kIdleMs = 300'000;
+constexpr int kMaxStreamsOfConnection = 1024;
 
 // How long a question to the history waits for those before it.
 constexpr std::chrono::seconds kHistoryPatience{5};
@@ -96,11 +103,16 @@ runs::StepObserver StepsTo(RemoteWrite* remote_write) {
 
 class Server::Impl {
  public:
-  Impl(const Config& config, Clock clock,
+  Impl(const Config& config, Clock clock, std::unique_ptr<identity::Gate> gate,
        std::unique_ptr<RemoteWrite> remote_write,
        std::unique_ptr<history::Writer> history)
       : clock_(std::move(clock)),
         metrics_keep_ended_(config.metrics_keep_ended),
+        gate_(std::move(gate)),
+        grpc_insecure_(!IsLoopback(config.grpc_address) &&
+                       gate_->tls() == nullptr),
+        http_insecure_(!IsLoopback(config.http_address) &&
+                       !(gate_->tls() != nullptr && config.identity.tls.http)),
         remote_write_(std::move(remote_write)),
         history_(std::move(history)),
         sinks_(config.sinks, config.data_dir, clock_, MakeAlertLookup(),
@@ -108,10 +120,11 @@ class Server::Impl {
         registry_(ToRegistryOptions(config), clock_, MakeAlertObserver(),
                   history_.get(), StepsTo(remote_write_.get())),
         telemetry_(ingest::MakeTelemetryService(
-            {.max_world_size = config.limits.max_world_size,
+            {.max_streams_per_peer = config.limits.max_streams_per_peer,
+             .max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
-            registry_, counters_)),
-        query_(web::MakeQueryService(MakeSource())) {}
+            registry_, counters_, *gate_)),
+        query_(web::MakeQueryService(MakeSource(), gate_.get())) {}
 
   absl::Status Start(const Config& config) {
     ResumeRuns();
@@ -122,12 +135,13 @@ class Server::Impl {
     web::HttpServerOptions options;
     options.host = http.host;
     options.port = http.port;
-    auto server = web::HttpServer::Create(options, MakeSource());
+    auto server = web::HttpServer::Create(options, MakeSource(), gate_.get());
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
     const bool is_ipv6 = absl::StrContains(http.host, ':');
     http_address_ = is_ipv6 ? absl::StrCat("[", http.host, "]:", http_->port())
                             : absl::StrCat(http.host, ":", http_->port());
+    gate_->Watch();
     ticker_ = std::thread([this] { TickUntilStopped(); });
     ready_ = true;
     return absl::OkStatus();
@@ -154,6 +168,7 @@ class Server::Impl {
   const std::string& grpc_address() const { return grpc_address_; }
   const std::string& http_address() const { return http_address_; }
   runs::Registry& registry() { return registry_; }
+  identity::Gate& gate() { return *gate_; }
 
  private:
   // Goes on with the runs of the daemon before this one.
@@ -204,7 +219,13 @@ class Server::Impl {
     gpr_set_log_function(LogForGrpc);
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+    credentials_ = identity::ServerCredentials(*gate_, address);
+    builder.AddListeningPort(address, credentials_, &port);
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                               kHandshakeMs);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMs);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                               kMaxStreamsOfConnection);
     builder.SetMaxReceiveMessageSize(ingest::kMaxMessageBytes);
     // Without this, two daemons could share a port and each see half a run.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -235,15 +256,19 @@ class Server::Impl {
         .snapshot =
             [this](std::string_view run) { return registry_.Snapshot(run); },
         .metrics =
-            [this] {
+            [this](const web::RunFilter& shown) {
+              auto runs = registry_.Snapshots();
+              std::erase_if(runs,
+                            [&](const auto& run) { return !shown(run->run); });
               return exposition::MetricsText(
-                  {.runs = registry_.Snapshots(),
+                  {.runs = std::move(runs),
                    .now = clock_.monotonic(),
                    .keep_ended = metrics_keep_ended_,
                    .rejected = counters_.Rejected(),
                    .history = HistoryStats(),
                    .sinks = SinkSamples(),
                    .remote_write = RemoteWriteStats(),
+                   .access = {gate_->stats(), grpc_insecure_, http_insecure_},
                    .process = exposition::ReadProcessStats(),
                    .version = DaemonVersion()});
             },
@@ -318,6 +343,9 @@ class Server::Impl {
 
   const Clock clock_;
   const absl::Duration metrics_keep_ended_;
+  const std::unique_ptr<identity::Gate> gate_;
+  const bool grpc_insecure_;
+  const bool http_insecure_;
   runs::DaemonCounters counters_;
   const std::unique_ptr<RemoteWrite> remote_write_;
   const std::unique_ptr<history::Writer> history_;
@@ -329,6 +357,7 @@ class Server::Impl {
   runs::Registry registry_;
   const std::unique_ptr<grpc::Service> telemetry_;
   const std::unique_ptr<grpc::Service> query_;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<web::HttpServer> http_;
   std::string grpc_address_;
@@ -347,12 +376,18 @@ Server::~Server() { Shutdown(); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
                                                        Clock clock) {
+  auto gate = identity::Gate::Create(
+      config.identity, clock, [](bool failing, const std::string& line) {
+        Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
+      });
+  if (!gate.ok()) return gate.status();
   auto history = OpenHistory(config, clock);
   if (!history.ok()) return history.status();
   auto remote_write = OpenRemoteWrite(config, history->get(), clock);
   if (!remote_write.ok()) return remote_write.status();
-  auto impl = std::make_unique<Impl>(
-      config, std::move(clock), *std::move(remote_write), *std::move(history));
+  auto impl =
+      std::make_unique<Impl>(config, std::move(clock), *std::move(gate),
+                             *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;
@@ -369,6 +404,12 @@ const std::string& Server::http_address() const {
 
 void Server::Reconfigure(const Config& config) {
   impl_->registry().Reconfigure(ToRunOptions(config));
+  const absl::Status status =
+      impl_->gate().SetRules(config.identity.auth.rules);
+  if (!status.ok()) {
+    Log(LogLevel::kError, absl::StrCat("auth.rules stay as they were: ",
+                                       std::string(status.message())));
+  }
 }
 
 void Server::Shutdown() { impl_->Shutdown(); }

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <string_view>
 #include <system_error>
 
@@ -11,6 +12,7 @@ namespace {
 
 // Longest path that fits into sockaddr_un.
 constexpr size_t kMaxSocketPath = 107;
+constexpr size_t kMaxTokenBytes = 1024;
 
 bool IsHostAndPort(std::string_view text) {
   const size_t colon = text.rfind(':');
@@ -38,7 +40,8 @@ std::string Variable(const char* name) {
 TlsFiles TlsFiles::FromEnvironment() {
   return {.ca = Variable("MUSTER_CA_FILE"),
           .certificate = Variable("MUSTER_CERT_FILE"),
-          .key = Variable("MUSTER_KEY_FILE")};
+          .key = Variable("MUSTER_KEY_FILE"),
+          .token = Variable("MUSTER_TOKEN_FILE")};
 }
 
 bool ParseAddress(const std::string& text, Address* address,
@@ -60,6 +63,33 @@ bool ParseAddress(const std::string& text, Address* address,
   *error = "address = \"" + text +
            "\": must be HOST:PORT, tls://HOST:PORT or unix:PATH, with a port "
            "of 1 to 65535";
+  return false;
+}
+
+bool KeepsSecrets(const Address& address) {
+  if (address.kind != Address::Kind::kTcp) return true;
+  std::string host;
+  std::string port;
+  SplitTarget(address.target, &host, &port);
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+bool ReadToken(const std::string& path, std::string* token,
+               std::string* error) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxTokenBytes + 2, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  bool visible = !text.empty() && text.size() <= kMaxTokenBytes;
+  for (const char c : text) visible = visible && c > 0x20 && c < 0x7F;
+  if (visible) {
+    *token = text;
+    return true;
+  }
+  *error = "MUSTER_TOKEN_FILE: ";
+  *error += file.gcount() == 0 ? "cannot read " : "no token of one word in ";
+  *error += path;
   return false;
 }
 

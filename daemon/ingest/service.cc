@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "daemon/base/mutex.h"
+#include "daemon/identity/grpc_server.h"
+#include "daemon/ingest/admission.h"
 #include "daemon/ingest/outbox.h"
+#include "daemon/ingest/peer_limit.h"
 #include "daemon/ingest/session.h"
 #include "google/protobuf/arena.h"
 #include "grpcpp/grpcpp.h"
@@ -14,6 +17,8 @@
 namespace muster::ingest {
 namespace {
 
+constexpr char kTooManyStreams[] = "too_many_streams";
+
 // One stream, as bytes, so that what is no message can be counted. gRPC calls
 // the On… methods; it deletes itself in OnDone, which comes after Finish and
 // all that was started. Finish is called once: by the reader when it closes the
@@ -21,13 +26,16 @@ namespace {
 class Stream
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
+  // `place` is given back when the stream has ended.
   Stream(const Limits& limits, runs::Registry& registry,
-         runs::DaemonCounters& counters)
-      : reader_(std::make_shared<Reader>(this)),
+         runs::DaemonCounters& counters, Admission admission,
+         std::unique_ptr<PeerLimit::Place> place)
+      : place_(std::move(place)),
+        reader_(std::make_shared<Reader>(this)),
         outbox_(std::make_shared<Outbox>([this] { WriteNext(); },
                                          limits.max_sources_per_stream)),
         counters_(counters),
-        session_(limits, registry, counters, outbox_) {
+        session_(limits, registry, counters, outbox_, std::move(admission)) {
     StartRead(&incoming_);
   }
 
@@ -117,6 +125,7 @@ class Stream
     }
   }
 
+  const std::unique_ptr<PeerLimit::Place> place_;
   const std::shared_ptr<Reader> reader_;
   const std::shared_ptr<Outbox> outbox_;
   runs::DaemonCounters& counters_;
@@ -130,33 +139,65 @@ class Stream
   google::protobuf::Arena arena_{block_.data(), block_.size()};
 };
 
+// A stream that ends before it begins.
+class NoStream
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit NoStream(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
                              v1::Telemetry::Service> {
  public:
   TelemetryService(const Limits& limits, runs::Registry& registry,
-                   runs::DaemonCounters& counters)
-      : limits_(limits), registry_(registry), counters_(counters) {}
+                   runs::DaemonCounters& counters, identity::Gate& gate)
+      : limits_(limits),
+        registry_(registry),
+        counters_(counters),
+        gate_(gate),
+        peers_(limits.max_streams_per_peer) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
-    return new ingest::Stream(limits_, registry_, counters_);
+    auto caller = identity::Admit(gate_, identity::Verb::kReport, *context);
+    if (!caller.ok()) {
+      // The codes are numbered alike.
+      return new NoStream(
+          {static_cast<grpc::StatusCode>(caller.status().code()),
+           std::string(caller.status().message())});
+    }
+    auto place = peers_.Take(context->peer());
+    if (place == nullptr) {
+      counters_.CountRejected(kTooManyStreams);
+      return new NoStream({grpc::StatusCode::RESOURCE_EXHAUSTED,
+                           "this address has as many streams as it may"});
+    }
+    return new ingest::Stream(
+        limits_, registry_, counters_,
+        Admission(gate_, claims_, *std::move(caller), context->peer()),
+        std::move(place));
   }
 
  private:
   const Limits limits_;
   runs::Registry& registry_;
   runs::DaemonCounters& counters_;
+  identity::Gate& gate_;
+  PeerLimit peers_;
+  RankClaims claims_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeTelemetryService(
     const Limits& limits, runs::Registry& registry,
-    runs::DaemonCounters& counters) {
+    runs::DaemonCounters& counters, identity::Gate& gate) {
   // A sender's invalid bytes are counted; they are no news for our log.
   google::protobuf::SetLogHandler(nullptr);
   for (const std::string& reason : ReasonLabels()) counters.Declare(reason);
-  return std::make_unique<TelemetryService>(limits, registry, counters);
+  counters.Declare(kTooManyStreams);
+  return std::make_unique<TelemetryService>(limits, registry, counters, gate);
 }
 
 }  // namespace muster::ingest

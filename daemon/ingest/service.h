@@ -4,17 +4,18 @@
 
 #include <memory>
 
+#include "daemon/identity/gate.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/runs/registry.h"
 #include "grpcpp/impl/codegen/service_type.h"
 
 namespace muster::ingest {
 
-// Streams by the callback API: no thread for each. `registry` and `counters`
-// outlive the server that the service is registered with.
+// Streams by the callback API: no thread for each. `registry`, `counters` and
+// `gate` outlive the server that the service is registered with.
 std::unique_ptr<grpc::Service> MakeTelemetryService(
     const Limits& limits, runs::Registry& registry,
-    runs::DaemonCounters& counters);
+    runs::DaemonCounters& counters, identity::Gate& gate);
 
 }  // namespace muster::ingest
 

@@ -57,15 +57,18 @@ class Session::Link : public runs::SourceLink {
 };
 
 Session::Session(const Limits& limits, runs::Registry& registry,
-                 runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox)
+                 runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox,
+                 Admission admission)
     : limits_(limits),
       registry_(registry),
       counters_(counters),
-      outbox_(std::move(outbox)) {}
+      outbox_(std::move(outbox)),
+      admission_(std::move(admission)) {}
 
 Session::~Session() { Close(); }
 
 std::shared_ptr<runs::Run> Session::Take(v1::ClientMessage& message) {
+  if (admission_.Changed()) AdmitAgain();
   switch (message.message_case()) {
     case v1::ClientMessage::kHello:
       return TakeHello(message.hello());
@@ -109,7 +112,9 @@ std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
       .incarnation = accepted.info.incarnation,
       .sketch_width = accepted.info.sketch.width,
       .link = std::make_shared<Link>(number, accepted.run, counters_, outbox_),
+      .run_id = accepted.run,
   };
+  if (!Admit(hello, source)) return nullptr;
   auto run = registry_.Open(
       accepted.run,
       {std::move(accepted.info), std::move(accepted.facts), source.link});
@@ -120,6 +125,34 @@ std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
   source.run = *run;
   sources_.emplace(number, std::move(source));
   return (*run)->IsFull() ? *std::move(run) : nullptr;
+}
+
+bool Session::Admit(const v1::Hello& hello, Source& source) {
+  const auto verdict =
+      admission_.Ask(source.run_id, source.rank, &source.claim);
+  if (verdict == Admission::Verdict::kGranted) return true;
+  if (verdict == Admission::Verdict::kRankTaken) {
+    registry_.Post(source.run_id,
+                   runs::ClaimRefused{source.rank, source.incarnation});
+  }
+  // Why is for the daemon's log alone.
+  Refuse(hello.source(), 0, {v1::NOT_ALLOWED, "not allowed"});
+  return false;
+}
+
+void Session::AdmitAgain() {
+  for (auto it = sources_.begin(); it != sources_.end();) {
+    auto& [number, source] = *it;
+    if (admission_.StillAllows(source.run_id)) {
+      ++it;
+      continue;
+    }
+    source.run->Post(
+        runs::SourceDisconnected{source.rank, source.incarnation, source.link},
+        sizeof(runs::Message));
+    Refuse(number, 0, {v1::NOT_ALLOWED, "not allowed"});
+    it = sources_.erase(it);
+  }
 }
 
 std::shared_ptr<runs::Run> Session::TakeReports(v1::Reports& reports) {

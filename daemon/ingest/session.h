@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "daemon/ingest/admission.h"
 #include "daemon/ingest/outbox.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/runs/registry.h"
@@ -20,7 +21,8 @@ class Session {
  public:
   // `registry` and `counters` outlive the session.
   Session(const Limits& limits, runs::Registry& registry,
-          runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox);
+          runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox,
+          Admission admission = {});
   // As Close().
   ~Session();
 
@@ -38,6 +40,8 @@ class Session {
     uint64_t incarnation = 0;
     uint32_t sketch_width = 0;
     std::shared_ptr<Link> link;
+    std::string run_id = {};
+    std::unique_ptr<RankClaims::Claim> claim = nullptr;
   };
 
   // Return the run whose queue is full, if one is.
@@ -49,6 +53,10 @@ class Session {
   // and refused, so that its sender says Hello again.
   std::shared_ptr<runs::Run> Post(uint32_t number, const Source& source,
                                   runs::Message message, size_t bytes);
+  // Whether the sender may report for the rank; refused if not.
+  bool Admit(const v1::Hello& hello, Source& source);
+  // Lets go of what the sender may not report any more.
+  void AdmitAgain();
   // Null, and refused, if no Hello introduced the number.
   Source* Find(uint32_t source, uint64_t sequence);
   void Refuse(uint32_t source, uint64_t sequence, Rejection rejection);
@@ -57,6 +65,7 @@ class Session {
   runs::Registry& registry_;
   runs::DaemonCounters& counters_;
   const std::shared_ptr<Outbox> outbox_;
+  Admission admission_;
   std::map<uint32_t, Source> sources_;  // by the stream's source number
 };
 

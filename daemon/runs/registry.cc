@@ -74,6 +74,17 @@ absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
   }
 }
 
+void Registry::Post(std::string_view run, Message message) {
+  std::shared_ptr<Run> found;
+  {
+    MutexLock lock(mutex_);
+    const auto it = runs_.find(run);
+    if (it == runs_.end()) return;
+    found = it->second;
+  }
+  found->Post(std::move(message), sizeof(Message));
+}
+
 std::vector<std::shared_ptr<const RunSnapshot>> Registry::Snapshots() const {
   std::vector<std::shared_ptr<const RunSnapshot>> snapshots;
   MutexLock lock(mutex_);

@@ -162,7 +162,8 @@ Reply Answer(const Source& source, const std::string& path,
     if (source.ready()) return {200, kText, "ready\n"};
     return {503, kText, "not ready: starting or draining\n"};
   }
-  if (path == "/metrics") return {200, kPrometheus, source.metrics()};
+  if (path == "/metrics")
+    return {200, kPrometheus, source.metrics(source.is_shown)};
   if (path == "/") return AnswerIndex(source.page, headers);
   if (path == "/api/v1/runs") return AnswerRuns(source, parameters);
   if (path == "/api/v1/alerts") return AnswerAlerts(source, parameters);

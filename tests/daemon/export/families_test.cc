@@ -361,6 +361,8 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   scrape.history.emplace().errors = {{"full", 0}};
   scrape.sinks = {{.sink = "webhook", .receiver = "chat"}};
   scrape.remote_write.emplace().newest_time_ms = 1;
+  scrape.access.gate.denied = {{{"query", "not_allowed"}, 0}};
+  scrape.access.gate.certificate_expires = absl::UnixEpoch();
   for (const auto& family : BuildFamilies(scrape)) {
     const char* type =
         family.type == prometheus::MetricType::Counter ? "counter"
