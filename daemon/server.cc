@@ -123,7 +123,11 @@ class Server::Impl {
             {.max_streams_per_peer = config.limits.max_streams_per_peer,
              .max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
-            registry_, counters_, *gate_)),
+            registry_, counters_, *gate_,
+            [this](const std::string& run, uint32_t rank,
+                   uint64_t incarnation) {
+              registry_.Post(run, runs::ClaimRefused{rank, incarnation});
+            })),
         query_(web::MakeQueryService(MakeSource(), gate_.get())) {}
 
   absl::Status Start(const Config& config) {

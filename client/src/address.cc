@@ -2,8 +2,8 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string_view>
 #include <system_error>
 
@@ -76,19 +76,22 @@ bool KeepsSecrets(const Address& address) {
 
 bool ReadToken(const std::string& path, std::string* token,
                std::string* error) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxTokenBytes + 2, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
-  bool visible = !text.empty() && text.size() <= kMaxTokenBytes;
-  for (const char c : text) visible = visible && c > 0x20 && c < 0x7F;
+  char text[kMaxTokenBytes + 3];
+  // Not a stream of the C++ library, whose locales would stay in memory.
+  std::FILE* const file = std::fopen(path.c_str(), "rbe");
+  const size_t count =
+      file == nullptr ? 0 : std::fread(text, 1, sizeof(text), file);
+  if (file != nullptr) std::fclose(file);
+  std::string_view word(text, count);
+  while (word.ends_with('\n') || word.ends_with('\r')) word.remove_suffix(1);
+  bool visible = !word.empty() && word.size() <= kMaxTokenBytes;
+  for (const char c : word) visible = visible && c > 0x20 && c < 0x7F;
   if (visible) {
-    *token = text;
+    *token = word;
     return true;
   }
   *error = "MUSTER_TOKEN_FILE: ";
-  *error += file.gcount() == 0 ? "cannot read " : "no token of one word in ";
+  *error += count == 0 ? "cannot read " : "no token of one word in ";
   *error += path;
   return false;
 }

@@ -53,8 +53,8 @@ class GateCredentials : public grpc::ServerCredentials {
     if (tls == given_) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair = {tls->key.c_str(),
                                              tls->chain.c_str()};
-    // gRPC 1.51 asserts that there are authorities, also where no certificate is
-    // asked for: then it never looks at them.
+    // gRPC 1.51 asserts that there are authorities, also where no certificate
+    // is asked for: then it never looks at them.
     const std::string& authorities =
         tls->client_ca.empty() ? tls->chain : tls->client_ca;
     *config = grpc_ssl_server_certificate_config_create(authorities.c_str(),

@@ -9,21 +9,25 @@ constexpr size_t kOthersKept = 16;
 
 }  // namespace
 
-RankClaims::Outcome RankClaims::Take(const std::string& run, uint32_t rank,
-                                     const std::string& owner,
-                                     std::unique_ptr<Claim>* claim) {
+std::unique_ptr<RankClaims::Claim> RankClaims::Take(const std::string& run,
+                                                    uint32_t rank,
+                                                    uint64_t incarnation,
+                                                    const std::string& owner) {
   Key key(run, rank);
-  MutexLock lock(mutex_);
-  Held& held = held_[key];
-  if (held.claims > 0 && held.owner != owner) {
-    const bool told =
+  bool told = false;
+  {
+    MutexLock lock(mutex_);
+    Held& held = held_[key];
+    if (held.claims == 0 || held.owner == owner) {
+      held.owner = owner;
+      ++held.claims;
+      return std::make_unique<Claim>(*this, std::move(key));
+    }
+    told =
         held.others.size() >= kOthersKept || !held.others.insert(owner).second;
-    return told ? Outcome::kTakenAgain : Outcome::kTaken;
   }
-  held.owner = owner;
-  ++held.claims;
-  *claim = std::make_unique<Claim>(*this, std::move(key));
-  return Outcome::kHeld;
+  if (!told) contested_(run, rank, incarnation);
+  return nullptr;
 }
 
 void RankClaims::Release(const Key& key) {
@@ -40,18 +44,17 @@ Admission::Admission(identity::Gate& gate, RankClaims& claims,
       peer_(std::move(peer)),
       generation_(gate.generation()) {}
 
-Admission::Verdict Admission::Ask(const std::string& run, uint32_t rank,
-                                  std::unique_ptr<RankClaims::Claim>* claim) {
-  if (gate_ == nullptr) return Verdict::kGranted;
+bool Admission::Grants(const std::string& run, uint32_t rank,
+                       uint64_t incarnation,
+                       std::unique_ptr<RankClaims::Claim>* claim) {
+  if (gate_ == nullptr) return true;
   if (!gate_->Allows(caller_, identity::Verb::kReport, run)) {
     Deny(identity::Denial::kNotAllowed, run, rank);
-    return Verdict::kNotAllowed;
+    return false;
   }
-  const auto outcome = claims_->Take(run, rank, caller_.name(), claim);
-  if (outcome == RankClaims::Outcome::kHeld) return Verdict::kGranted;
-  Deny(identity::Denial::kRankTaken, run, rank);
-  return outcome == RankClaims::Outcome::kTaken ? Verdict::kRankTaken
-                                                : Verdict::kRankTakenAgain;
+  *claim = claims_->Take(run, rank, incarnation, caller_.name());
+  if (*claim == nullptr) Deny(identity::Denial::kRankTaken, run, rank);
+  return *claim != nullptr;
 }
 
 bool Admission::Changed() {

@@ -3,6 +3,7 @@
 #define MUSTER_DAEMON_INGEST_ADMISSION_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -18,17 +19,18 @@ namespace muster::ingest {
 // claims.
 class RankClaims {
  public:
+  // Told of a claim that was refused: of which incarnation, once for each owner
+  // of it while the rank is held.
+  using Contested = std::function<void(const std::string& run, uint32_t rank,
+                                       uint64_t incarnation)>;
   // Holds a rank for its owner while it lives.
   class Claim;
 
-  enum class Outcome {
-    kHeld,
-    kTaken,       // by another owner
-    kTakenAgain,  // as kTaken, and this `owner` has been told so before
-  };
-  // `*claim` is set if the rank is nobody's, or `owner`'s already.
-  Outcome Take(const std::string& run, uint32_t rank, const std::string& owner,
-               std::unique_ptr<Claim>* claim);
+  explicit RankClaims(Contested contested) : contested_(std::move(contested)) {}
+
+  // Null if the rank is another owner's.
+  std::unique_ptr<Claim> Take(const std::string& run, uint32_t rank,
+                              uint64_t incarnation, const std::string& owner);
 
  private:
   using Key = std::pair<std::string, uint32_t>;
@@ -40,6 +42,7 @@ class RankClaims {
   };
   void Release(const Key& key);
 
+  const Contested contested_;
   Mutex mutex_;
   std::map<Key, Held> held_ ABSL_GUARDED_BY(mutex_);
 };
@@ -67,10 +70,10 @@ class Admission {
   Admission(identity::Gate& gate, RankClaims& claims, identity::Caller caller,
             std::string peer);
 
-  enum class Verdict { kGranted, kNotAllowed, kRankTaken, kRankTakenAgain };
-  // Denials are counted and logged here. `*claim` lives as long as the source;
-  // it stays null where ranks are nobody's.
-  Verdict Ask(const std::string& run, uint32_t rank,
+  // Whether the sender may report for the rank; denials are counted and logged
+  // here. `*claim` lives as long as the source; it stays null where ranks are
+  // nobody's.
+  bool Grants(const std::string& run, uint32_t rank, uint64_t incarnation,
               std::unique_ptr<RankClaims::Claim>* claim);
 
   // True once after tokens or rules have changed: then look again at the runs

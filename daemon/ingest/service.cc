@@ -151,12 +151,14 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
                              v1::Telemetry::Service> {
  public:
   TelemetryService(const Limits& limits, runs::Registry& registry,
-                   runs::DaemonCounters& counters, identity::Gate& gate)
+                   runs::DaemonCounters& counters, identity::Gate& gate,
+                   RankClaims::Contested contested)
       : limits_(limits),
         registry_(registry),
         counters_(counters),
         gate_(gate),
-        peers_(limits.max_streams_per_peer) {}
+        peers_(limits.max_streams_per_peer),
+        claims_(std::move(contested)) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
@@ -192,12 +194,14 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
 
 std::unique_ptr<grpc::Service> MakeTelemetryService(
     const Limits& limits, runs::Registry& registry,
-    runs::DaemonCounters& counters, identity::Gate& gate) {
+    runs::DaemonCounters& counters, identity::Gate& gate,
+    RankClaims::Contested contested) {
   // A sender's invalid bytes are counted; they are no news for our log.
   google::protobuf::SetLogHandler(nullptr);
   for (const std::string& reason : ReasonLabels()) counters.Declare(reason);
   counters.Declare(kTooManyStreams);
-  return std::make_unique<TelemetryService>(limits, registry, counters, gate);
+  return std::make_unique<TelemetryService>(limits, registry, counters, gate,
+                                            std::move(contested));
 }
 
 }  // namespace muster::ingest

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "daemon/identity/gate.h"
+#include "daemon/ingest/admission.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/runs/registry.h"
 #include "grpcpp/impl/codegen/service_type.h"
@@ -12,10 +13,12 @@
 namespace muster::ingest {
 
 // Streams by the callback API: no thread for each. `registry`, `counters` and
-// `gate` outlive the server that the service is registered with.
+// `gate` outlive the server that the service is registered with. `contested` is
+// called on gRPC's threads.
 std::unique_ptr<grpc::Service> MakeTelemetryService(
     const Limits& limits, runs::Registry& registry,
-    runs::DaemonCounters& counters, identity::Gate& gate);
+    runs::DaemonCounters& counters, identity::Gate& gate,
+    RankClaims::Contested contested);
 
 }  // namespace muster::ingest
 

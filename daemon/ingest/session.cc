@@ -8,6 +8,9 @@
 namespace muster::ingest {
 namespace {
 
+// Why is for the daemon's log alone.
+Rejection NotAllowed() { return {v1::NOT_ALLOWED, "not allowed"}; }
+
 v1::RefusalReason ToReason(runs::RunRefusal refusal) {
   switch (refusal) {
     case runs::RunRefusal::kSuperseded:
@@ -114,7 +117,11 @@ std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
       .link = std::make_shared<Link>(number, accepted.run, counters_, outbox_),
       .run_id = accepted.run,
   };
-  if (!Admit(hello, source)) return nullptr;
+  if (!admission_.Grants(source.run_id, source.rank, source.incarnation,
+                         &source.claim)) {
+    Refuse(number, 0, NotAllowed());
+    return nullptr;
+  }
   auto run = registry_.Open(
       accepted.run,
       {std::move(accepted.info), std::move(accepted.facts), source.link});
@@ -127,19 +134,6 @@ std::shared_ptr<runs::Run> Session::TakeHello(const v1::Hello& hello) {
   return (*run)->IsFull() ? *std::move(run) : nullptr;
 }
 
-bool Session::Admit(const v1::Hello& hello, Source& source) {
-  const auto verdict =
-      admission_.Ask(source.run_id, source.rank, &source.claim);
-  if (verdict == Admission::Verdict::kGranted) return true;
-  if (verdict == Admission::Verdict::kRankTaken) {
-    registry_.Post(source.run_id,
-                   runs::ClaimRefused{source.rank, source.incarnation});
-  }
-  // Why is for the daemon's log alone.
-  Refuse(hello.source(), 0, {v1::NOT_ALLOWED, "not allowed"});
-  return false;
-}
-
 void Session::AdmitAgain() {
   for (auto it = sources_.begin(); it != sources_.end();) {
     auto& [number, source] = *it;
@@ -150,7 +144,7 @@ void Session::AdmitAgain() {
     source.run->Post(
         runs::SourceDisconnected{source.rank, source.incarnation, source.link},
         sizeof(runs::Message));
-    Refuse(number, 0, {v1::NOT_ALLOWED, "not allowed"});
+    Refuse(number, 0, NotAllowed());
     it = sources_.erase(it);
   }
 }

@@ -53,8 +53,6 @@ class Session {
   // and refused, so that its sender says Hello again.
   std::shared_ptr<runs::Run> Post(uint32_t number, const Source& source,
                                   runs::Message message, size_t bytes);
-  // Whether the sender may report for the rank; refused if not.
-  bool Admit(const v1::Hello& hello, Source& source);
   // Lets go of what the sender may not report any more.
   void AdmitAgain();
   // Null, and refused, if no Hello introduced the number.

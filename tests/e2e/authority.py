@@ -11,13 +11,18 @@ def openssl(*arguments, **named):
 
 
 class Authority:
-    """Vouches for NAME.pem and NAME.key in a folder; `ca` says whom to trust then."""
+    """Vouches for NAME.pem and NAME.key in a folder; `ca` says whom to trust then.
+
+    Made there once: who asks again for the same gets the same.
+    """
 
     def __init__(self, folder, name="ca"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._name = name
         self.ca = self.folder / f"{name}.pem"
+        if self.ca.exists():
+            return
         openssl(
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 1),
             *("-subj", f"/CN={name}", "-keyout", self.folder / f"{name}.key", "-out", self.ca),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -400,11 +401,6 @@ def test_certificate_and_token_change_under_load(serve, pki, tmp_path):
     mine.write_text(NODE_TOKEN)
     load = Load("tls://" + daemon.grpc, "run", ca_file=str(ca), token_file=str(mine))
 
-    def steps():
-        body = fetch(daemon, "/api/v1/runs", ca=ca, token=VIEWER_TOKEN)[1]
-        runs = json.loads(body)["runs"]
-        return int(runs[0].get("newestStep", 0)) if runs else 0
-
     wait_for(lambda: load.steps > 50, "some steps")
     first = serial_served(daemon, daemon.grpc)
     # A pair that does not match is not taken.
@@ -414,7 +410,7 @@ def test_certificate_and_token_change_under_load(serve, pki, tmp_path):
     assert serial_served(daemon, daemon.grpc) == first
     assert metric(daemon, "muster_identity_files_stale", ca=ca, token=VIEWER_TOKEN) == 1
     # Then one that does, of the authority that the ranks trust.
-    Authority.vouch(_old(pki), "next", "DNS:localhost,IP:127.0.0.1")
+    Authority(pki).vouch("next", "DNS:localhost,IP:127.0.0.1")
     shutil.copy(pki / "next.key", live / "daemon.key")
     shutil.copy(pki / "next.pem", live / "daemon.pem")
     wait_for(lambda: serial_served(daemon, daemon.grpc) != first, "the new certificate")
@@ -437,13 +433,6 @@ def test_certificate_and_token_change_under_load(serve, pki, tmp_path):
         if line.startswith('muster_frames_total{run="run",state="complete"}')
     ]
     assert [float(line.split()[-1]) for line in complete] == [load.steps]
-
-
-def _old(pki):
-    """The authority of the fixture, to vouch once more."""
-    authority = Authority.__new__(Authority)
-    authority.folder, authority.ca, authority._name = pki, pki / "ca.pem", "ca"
-    return authority
 
 
 # Counterparts that are none of ours.
@@ -500,14 +489,34 @@ def test_grpcio_as_a_client(serve, pki, tmp_path):
     assert ask("node", ca="stranger.pem") == grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_listener_without_tls_is_told(serve, pki):
-    daemon = serve("", grpc="0.0.0.0:0")
-    daemon.grpc = daemon.grpc.replace("0.0.0.0", "127.0.0.1")
-    log = daemon.log.read_text()
-    assert log.count("reachable from other machines, without encryption or authentication") == 1
-    assert metric(daemon, 'muster_insecure_listener{listener="grpc"}') == 1
-    assert metric(daemon, 'muster_insecure_listener{listener="http"}') == 0
-    secure = serve(tls_yaml(pki), grpc="0.0.0.0:0")
-    assert "reachable from other machines, without authentication" in secure.log.read_text()
-    ca = pki / "ca.pem"
-    assert metric(secure, 'muster_insecure_listener{listener="grpc"}', ca=ca) == 0
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are root's")
+@pytest.mark.parametrize("tls, warning, insecure", [
+    (False, "without encryption or authentication", 1),
+    (True, "without authentication", 0),
+])
+def test_a_listener_without_tls_is_told(pki, tmp_path, tls, warning, insecure):
+    config = tmp_path / "config.yaml"
+    config.write_text(tls_yaml(pki, extra="") + "  http: false\n" if tls else "")
+    # Bound to all addresses of a namespace that has none but its loopback.
+    flags = f"--config={config} --grpc-address=0.0.0.0:7600 --http-address=127.0.0.1:7601"
+    log = tmp_path / "log"
+    with open(log, "wb") as output:
+        daemon = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c",
+             f"ip link set lo up; exec {BUILD / 'daemon' / 'musterd'} {flags}"],
+            stdout=output, stderr=output,
+        )
+    try:
+        wait_for(lambda: "reachable from other machines" in log.read_text(), "the warning")
+        metrics = subprocess.run(
+            ["nsenter", "-t", str(daemon.pid), "--net", "python3", "-c",
+             "import urllib.request as r; print(r.urlopen('http://127.0.0.1:7601/metrics')"
+             ".read().decode())"],
+            capture_output=True, text=True, timeout=20, check=True,
+        ).stdout
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+    assert log.read_text().count(f"0.0.0.0:7600 is reachable from other machines, {warning}") == 1
+    assert f'muster_insecure_listener{{listener="grpc"}} {insecure}\n' in metrics
+    assert 'muster_insecure_listener{listener="http"} 0\n' in metrics

@@ -14,24 +14,28 @@
 namespace muster::ingest {
 namespace {
 
-using Claim = std::unique_ptr<RankClaims::Claim>;
-
 TEST(RankClaimsTest, ARankIsItsOwnersWhileAClaimLives) {
-  RankClaims claims;
-  Claim first;
-  Claim second;
-  Claim none;
-  EXPECT_EQ(claims.Take("r", 0, "a", &first), RankClaims::Outcome::kHeld);
-  EXPECT_EQ(claims.Take("r", 0, "a", &second), RankClaims::Outcome::kHeld);
-  EXPECT_EQ(claims.Take("r", 0, "b", &none), RankClaims::Outcome::kTaken);
-  EXPECT_EQ(claims.Take("r", 0, "b", &none), RankClaims::Outcome::kTakenAgain);
-  EXPECT_EQ(none, nullptr);
+  std::vector<uint64_t> contested;
+  RankClaims claims(
+      [&](const std::string& run, uint32_t rank, uint64_t incarnation) {
+        EXPECT_EQ(run, "r");
+        EXPECT_EQ(rank, 0u);
+        contested.push_back(incarnation);
+      });
+  auto first = claims.Take("r", 0, 1, "a");
+  auto second = claims.Take("r", 0, 2, "a");
+  EXPECT_NE(first, nullptr);
+  EXPECT_NE(second, nullptr);
+  EXPECT_EQ(claims.Take("r", 0, 3, "b"), nullptr);
+  EXPECT_EQ(claims.Take("r", 0, 4, "b"), nullptr);
   first.reset();
-  EXPECT_EQ(claims.Take("r", 0, "b", &none), RankClaims::Outcome::kTakenAgain);
+  EXPECT_EQ(claims.Take("r", 0, 5, "c"), nullptr);
+  EXPECT_EQ(contested, (std::vector<uint64_t>{3, 5}));
   second.reset();
-  EXPECT_EQ(claims.Take("r", 0, "b", &first), RankClaims::Outcome::kHeld);
-  EXPECT_EQ(claims.Take("r", 1, "a", &second), RankClaims::Outcome::kHeld);
-  EXPECT_EQ(claims.Take("s", 0, "a", &none), RankClaims::Outcome::kHeld);
+  const auto third = claims.Take("r", 0, 6, "b");
+  EXPECT_NE(third, nullptr);
+  EXPECT_NE(claims.Take("r", 1, 7, "a"), nullptr);
+  EXPECT_NE(claims.Take("s", 0, 8, "a"), nullptr);
 }
 
 TEST(PeerLimitTest, CountsStreamsByHost) {
@@ -100,7 +104,7 @@ class AdmissionTest : public ::testing::Test {
                            [](const std::string&, const alert::Alert&) {}};
   std::shared_ptr<Outbox> outbox_ = std::make_shared<Outbox>([] {});
   std::unique_ptr<identity::Gate> gate_;
-  RankClaims claims_;
+  RankClaims claims_{[](const std::string&, uint32_t, uint64_t) {}};
   std::unique_ptr<Session> session_;
 };
 
@@ -132,9 +136,7 @@ TEST_F(AdmissionTest, LetsGoOfASourceWhoseTokenIsGone) {
   registry_.Drain();
   EXPECT_EQ(registry_.Snapshot("a-1")->reports_received, 1u);
   // The rank is free again.
-  std::unique_ptr<RankClaims::Claim> claim;
-  EXPECT_EQ(claims_.Take("a-1", 0, "other", &claim),
-            RankClaims::Outcome::kHeld);
+  EXPECT_NE(claims_.Take("a-1", 0, 7, "other"), nullptr);
 }
 
 TEST_F(AdmissionTest, KeepsASourceThatIsStillAllowed) {
