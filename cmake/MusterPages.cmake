@@ -1,7 +1,7 @@
-# muster_pages(PROGRAM SECTION): makes and installs the manual page of a program
-# and its completion for bash, zsh and fish, from its own table of flags. What the
-# program cannot tell of itself is in docs/man/PROGRAM.SECTION.tail.
-function(muster_pages program section)
+# muster_pages(PROGRAM SECTION COMPONENT): makes and installs the manual page of a
+# program and its completion for bash, zsh and fish, from its own table of flags.
+# What the program cannot tell of itself is in docs/man/PROGRAM.SECTION.tail.
+function(muster_pages program section component)
   set(folder ${CMAKE_BINARY_DIR}/pages)
   set(tail ${CMAKE_SOURCE_DIR}/docs/man/${program}.${section}.tail)
   file(MAKE_DIRECTORY ${folder})
@@ -12,7 +12,11 @@ function(muster_pages program section)
     COMMAND ${say} man${section} > ${manual}.head
     COMMAND ${CMAKE_COMMAND} -E cat ${manual}.head ${tail} > ${manual}
     DEPENDS ${program} ${tail} VERBATIM)
-  set(pages ${manual})
+  # As manual pages are installed; the same bytes each time.
+  add_custom_command(OUTPUT ${manual}.gz
+    COMMAND gzip -9nc ${manual} > ${manual}.gz
+    DEPENDS ${manual} VERBATIM)
+  set(pages ${manual}.gz)
   foreach(shell bash zsh fish)
     add_custom_command(OUTPUT ${folder}/${program}.${shell}
       COMMAND ${say} ${shell} > ${folder}/${program}.${shell}
@@ -21,11 +25,11 @@ function(muster_pages program section)
   endforeach()
   add_custom_target(${program}_pages ALL DEPENDS ${pages})
 
-  install(FILES ${manual} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  install(FILES ${manual}.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
   install(FILES ${folder}/${program}.bash RENAME ${program}
-          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT ${component})
   install(FILES ${folder}/${program}.zsh RENAME _${program}
-          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions COMPONENT ${component})
   install(FILES ${folder}/${program}.fish
-          DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d COMPONENT ${component})
 endfunction()

@@ -12,6 +12,7 @@
 #include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
+#include "systemd/sd-daemon.h"
 
 namespace muster {
 namespace {
@@ -102,11 +103,17 @@ int Main(int argc, char** argv) {
                    (*server)->http_address()));
   WarnOfExposure(config);
 
+  // Under systemd, to which this is no more than a word, it is up from here on.
+  sd_notifyf(0, "READY=1\nSTATUS=gRPC %s, HTTP %s",
+             (*server)->grpc_address().c_str(),
+             (*server)->http_address().c_str());
+
   for (;;) {
     int number = 0;
     sigwait(&signals, &number);
     if (number != SIGHUP) {
       Log(LogLevel::kInfo, absl::StrCat(strsignal(number), ": draining"));
+      sd_notify(0, "STOPPING=1");
       break;
     }
     Reload(argc, argv, **server);

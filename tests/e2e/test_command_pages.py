@@ -148,7 +148,7 @@ def test_they_are_installed_where_man_and_the_shells_look(tmp_path):
         done = run("cmake", "--install", BUILD / folder, "--prefix", tmp_path)
         assert done.returncode == 0, done.stderr
     share = tmp_path / "share"
-    assert (share / "man/man1/muster.1").exists() and (share / "man/man8/musterd.8").exists()
+    assert (share / "man/man1/muster.1.gz").exists() and (share / "man/man8/musterd.8.gz").exists()
     for program in PROGRAMS:
         assert (share / "bash-completion/completions" / program).exists()
         assert (share / "zsh/site-functions" / f"_{program}").exists()

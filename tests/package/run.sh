@@ -11,7 +11,9 @@ work_dir=$(mktemp -d)
 trap 'rm -rf "$work_dir"' EXIT
 
 cmake --build "$build_dir" --target muster_shared muster_client_shared
-cmake --install "$build_dir" --component client --prefix "$work_dir/prefix"
+for component in client devel; do
+  cmake --install "$build_dir" --component $component --prefix "$work_dir/prefix"
+done
 
 # A copy, so that no include path leads back into the repository.
 cp -r "$source_dir" "$work_dir/consumer"

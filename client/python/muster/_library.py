@@ -99,8 +99,9 @@ def _candidates() -> list[str]:
     if len(package.parents) > 2:
         build = package.parents[2] / "build"
         paths += [build / preset / "client" / "libmuster.so" for preset in ("release", "dev")]
-    # The bare name last: wherever the dynamic loader looks.
-    return [str(path) for path in paths if path.exists()] + ["libmuster.so"]
+    # The bare name last: wherever the dynamic loader looks. Its link without a
+    # number is there only where programs are compiled.
+    return [str(path) for path in paths if path.exists()] + ["libmuster.so.1"]
 
 
 @functools.lru_cache(maxsize=None)
