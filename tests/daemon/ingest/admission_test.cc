@@ -157,8 +157,8 @@ TEST_F(AdmissionTest, ARefusedClaimIsAnAlertOfTheRun) {
   registry_.Drain();
   const auto snapshot = registry_.Snapshot("a-1");
   ASSERT_EQ(snapshot->alerts.size(), 1u);
-  EXPECT_EQ(snapshot->alerts[0].kind, detect::Kind::kFactMismatch);
-  EXPECT_EQ(snapshot->alerts[0].ranks, std::vector<uint32_t>{0});
+  EXPECT_EQ(snapshot->alerts[0].finding.kind, detect::Kind::kFactMismatch);
+  EXPECT_EQ(snapshot->alerts[0].finding.ranks, std::vector<uint32_t>{0});
 }
 
 }  // namespace
