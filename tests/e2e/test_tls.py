@@ -183,7 +183,7 @@ def test_tokens(serve, pki, tmp_path, tls, capfd):
     assert report(address, **ca).acknowledged == 0
     assert "not authenticated" in capfd.readouterr().err
     http = {"ca": pki / "ca.pem"} if tls else {}
-    denied = 'muster_denied_total{reason="unauthenticated",verb="report"}'
+    denied = 'muster_denied_total{verb="report",reason="unauthenticated"}'
     assert 2 <= metric(daemon, denied, token=VIEWER_TOKEN, **http) <= 20
     log = daemon.log.read_text()
     assert "denied: report, unauthenticated: a token that is not known, from ipv4:127.0.0.1" in log
@@ -298,7 +298,7 @@ def test_a_refused_rank_does_not_ask_in_a_tight_loop(serve, tmp_path):
     monitor = muster.start(
         daemon.grpc, "other", 0, 1, token_file=token_file(tmp_path, NODE_TOKEN), flush_timeout=0.1
     )
-    denied = 'muster_denied_total{reason="not_allowed",verb="report"}'
+    denied = 'muster_denied_total{verb="report",reason="not_allowed"}'
     wait_for(lambda: metric(daemon, denied, token=VIEWER_TOKEN), "the refusal")
     for step in range(20):
         monitor.end_step(step, loss=1.0)
@@ -326,7 +326,7 @@ def test_a_rank_belongs_to_who_reports_for_it(serve, tmp_path):
     owner.end_step(1, loss=1.0)
     wait_for(lambda: owner.stats().acknowledged == 2, "the owner to go on")
     assert not owner.stats().superseded
-    taken = 'muster_denied_total{reason="rank_taken",verb="report"}'
+    taken = 'muster_denied_total{verb="report",reason="rank_taken"}'
     assert metric(daemon, taken, token=NODE_TOKEN) >= 1
 
     def alerts():
@@ -455,8 +455,8 @@ def test_openssl_gets_in_from_tls_1_2_on(serve, pki, version, good, listener):
         timeout=20,
     )
     output = ended.stdout.decode() + ended.stderr.decode()
-    assert (ended.returncode == 0) == good, output
-    assert ("Verification: OK" in output and "New, TLSv1" in output) == good, output
+    assert ("New, TLSv1" in output) == good, output
+    assert "Verification: OK" in output or not good, output
 
 
 def test_grpcio_as_a_client(serve, pki, tmp_path):
