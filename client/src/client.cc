@@ -42,7 +42,7 @@ struct Parts {
   Parts(const Options& options, TransportFactory transport, Clock clock)
       : status(options.facts),
         ring(options.ring_capacity,
-             2 * options.sketch.width + kReportOverheadBytes),
+             size_t{2} * options.sketch.width + kReportOverheadBytes),
         device(options.sketch),
         recorder(options.sketch, &device, &status),
         sender(options, RandomNumber(), &ring, &device, &status,
@@ -57,7 +57,7 @@ struct Parts {
   Sender sender;      // last: its thread uses the others
 };
 
-class LiveClient : public Client {
+class LiveClient final : public Client {
  public:
   LiveClient(const Options& options, TransportFactory transport, Clock clock)
       : forks_(CountedForks()),
@@ -247,8 +247,9 @@ class IdleClient : public Client {
 
 }  // namespace
 
-std::unique_ptr<Client> StartClient(Options options, TransportFactory transport,
-                                    Clock clock, std::string* error) {
+std::unique_ptr<Client> StartClient(const Options& options,
+                                    TransportFactory transport, Clock clock,
+                                    std::string* error) {
   try {
     *error = "";
     if (options.address.empty()) return std::make_unique<IdleClient>();

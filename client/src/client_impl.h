@@ -12,8 +12,9 @@
 namespace muster {
 
 // Client::Start with another transport and clock.
-std::unique_ptr<Client> StartClient(Options options, TransportFactory transport,
-                                    Clock clock, std::string* error);
+std::unique_ptr<Client> StartClient(const Options& options,
+                                    TransportFactory transport, Clock clock,
+                                    std::string* error);
 
 }  // namespace muster
 

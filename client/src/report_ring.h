@@ -41,7 +41,7 @@ class ReportRing {
   // Reports of one batch at most, and their bytes; a batch that is larger has
   // one report.
   static constexpr size_t kMaxBatchReports = 64;
-  static constexpr size_t kMaxBatchBytes = 64 * 1024;
+  static constexpr size_t kMaxBatchBytes = size_t{64} * 1024;
 
   struct Counts {
     uint64_t made = 0;

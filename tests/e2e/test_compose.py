@@ -87,7 +87,7 @@ def test_the_image_is_built_with_what_a_machine_is_set_up_with():
     packages = re.search(r"packages=\((.*?)\n\)", (ROOT / "scripts/bootstrap").read_text(), re.DOTALL)
     here = set(packages[1].split())
     assert build - here <= {"file", "nodejs", "npm"}
-    of_tests = {"libgtest-dev", "libclang-rt-14-dev"}
+    of_tests = {"libgtest-dev", "libclang-rt-14-dev"} | {name for name in here if name.startswith("golang-")}
     assert {name for name in here if name.endswith("-dev")} - of_tests <= build
 
 

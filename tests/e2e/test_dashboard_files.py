@@ -3,47 +3,25 @@
 import copy
 import json
 import re
-import shutil
 import subprocess
 
 import dashboards
+import npm_project
 import pytest
-from conftest import ROOT
+from npm_project import needs_npm
 
 LOADED = {name: dashboards.load(name) for name in dashboards.NAMES}
-needs_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
 
 @pytest.fixture(scope="module")
 def generator():
-    """The compiled generator, in a folder of its own that keeps its packages from one run to the next."""
-    folder = ROOT / "build" / "dashboards"
-    source = dashboards.FOLDER / "generator"
-    lock = (source / "package-lock.json").read_bytes()
-    stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_bytes() != lock:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    for name in ("package.json", "package-lock.json", ".npmrc", "tsconfig.json"):
-        shutil.copy(source / name, folder)
-    for name in ("src", "out"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    shutil.copytree(source / "src", folder / "src")
-    if not stamp.exists():
-        _run(folder, "npm", "ci", "--no-audit", "--no-fund")
-        stamp.write_bytes(lock)
-    _run(folder, "npm", "run", "build")
-    return folder
-
-
-def _run(folder, *command):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
+    """The compiled generator."""
+    return npm_project.compiled(dashboards.FOLDER / "generator", "dashboards")
 
 
 @needs_npm
 def test_the_committed_files_are_what_the_generator_writes(generator, tmp_path):
-    _run(generator, "node", "out/main.js", str(tmp_path))
+    npm_project.run(generator, "node", "out/main.js", str(tmp_path))
     written = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert set(written) == {path.name for path in dashboards.FOLDER.glob("*.json")}
     for name, text in written.items():

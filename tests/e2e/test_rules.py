@@ -145,8 +145,9 @@ def test_the_rules_job_is_the_scraped_one():
     assert 'job="muster"' in RULES.read_text(encoding="utf-8")
     jobs = [job["job_name"] for job in read(FOLDER / "prometheus.yml")["scrape_configs"]]
     assert jobs == ["muster"]
-    monitor = read(ROOT / "deploy" / "kubernetes" / "podmonitor.yaml")
-    assert (monitor["apiVersion"], monitor["kind"]) == ("monitoring.coreos.com/v1", "PodMonitor")
-    # The operator calls the job as the pod's label says.
+    folder = ROOT / "deploy" / "kubernetes"
+    monitor = read(folder / "components" / "monitoring" / "servicemonitor.yaml")
+    assert (monitor["apiVersion"], monitor["kind"]) == ("monitoring.coreos.com/v1", "ServiceMonitor")
+    # The operator calls the job as the Service's label says.
     label = monitor["spec"]["jobLabel"]
     assert monitor["spec"]["selector"]["matchLabels"][label] == "muster"
