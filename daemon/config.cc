@@ -238,12 +238,11 @@ std::string ItemsToYaml(const ConfigField& list, const Config& config,
   return yaml;
 }
 
-}  // namespace
-
-std::string ToYaml(const Config& config) {
+std::string ToYaml(const Config& config,
+                   const std::vector<ConfigField>& fields) {
   std::string yaml;
   std::vector<std::string> section;
-  for (const ConfigField& field : ConfigFields()) {
+  for (const ConfigField& field : fields) {
     std::vector<std::string> path = absl::StrSplit(field.key, '.');
     const std::string name = path.back();
     path.pop_back();
@@ -267,6 +266,21 @@ std::string ToYaml(const Config& config) {
     }
   }
   return yaml;
+}
+
+}  // namespace
+
+std::string ToYaml(const Config& config) {
+  return ToYaml(config, ConfigFields());
+}
+
+std::string ToJudgingYaml(const Config& config) {
+  std::vector<ConfigField> fields = ConfigFields();
+  std::erase_if(fields, [](const ConfigField& field) {
+    return field.key.starts_with("sinks.") ||
+           field.key.starts_with("remote_write.");
+  });
+  return ToYaml(config, fields);
 }
 
 absl::Status PrepareDataDir(const std::string& path) {

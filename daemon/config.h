@@ -91,8 +91,14 @@ absl::Status ApplyYamlFile(const std::string& path, Config& config);
 absl::Status SetField(const std::string& key, const std::string& value,
                       Config& config);
 
-// The whole configuration as commented YAML; ApplyYaml gives the same back.
+// The whole configuration as commented YAML. ApplyYaml gives the same back, but
+// for the paths of receivers' URLs, which may be secrets: they are left out,
+// marked, and refused by ApplyYaml as they stand there.
 std::string ToYaml(const Config& config);
+
+// As ToYaml, without `sinks` and `remote_write`: all that a run is judged by,
+// and nobody's address.
+std::string ToJudgingYaml(const Config& config);
 
 // Creates the folder if need be and checks that files can be written there. An
 // empty path is fine.

@@ -154,8 +154,9 @@ void AppendRemoteWriteFields(std::vector<ConfigField>& fields) {
                            1000000));
   fields.push_back(Integer(
       "remote_write.queue_bytes",
-      "Memory for steps that wait; those beyond it are read from the history "
-      "later, and are lost without one.",
+      "Memory for steps that wait, half of it at most for those of resend; "
+      "those beyond it are read from the history later, and are lost without "
+      "one.",
       MUSTER_MEMBER(remote_write.queue_bytes), 1 << 16, int64_t{1} << 36));
   fields.push_back(Duration(
       "remote_write.resend",

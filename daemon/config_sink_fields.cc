@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "daemon/config_field_types.h"
 #include "daemon/sinks/url.h"
 
@@ -72,6 +73,30 @@ void AppendSecret(const std::string& key, const std::string& what,
       "a variable's name: letters, digits and _", IsVariable)));
 }
 
+// An address may hold a secret: it is printed without its path, and is not
+// taken back then. `member` reaches the endpoint.
+template <typename Member>
+void AppendUrl(const std::string& prefix, const std::string& help,
+               const std::string& allowed, bool (*good)(std::string_view),
+               Member member, std::vector<ConfigField>& fields) {
+  ConfigField field = Hidden(Text(
+      prefix + "url",
+      help, [member](auto& config) -> auto& { return member(config).url; },
+      absl::StrCat(allowed, "; not what --print-config has shortened with …"),
+      good));
+  field.print = [member](const Config& config) {
+    const std::string& url = member(config).url;
+    if (url.empty()) return Quote(url);
+    const std::string shown = sinks::ShortenUrl(url);
+    return Quote(shown) + (shown == url ? "" : "  # the rest is not shown");
+  };
+  fields.push_back(std::move(field));
+  AppendSecret(
+      prefix + "url", "the address, instead of url",
+      [member](auto& config) -> auto& { return member(config).url_place; },
+      fields);
+}
+
 // What both kinds of receivers have. `member` reaches the endpoint.
 template <typename Member>
 void AppendEndpoint(const std::string& prefix, Member member,
@@ -120,10 +145,9 @@ std::vector<ConfigField> AlertmanagerFields() {
   fields.push_back(Text(prefix + "name", kNameHelp,
                         MUSTER_MEMBER(sinks.alertmanagers.back().name),
                         kNameAllowed, IsName));
-  fields.push_back(Hidden(
-      Text(prefix + "url", "Address of its page, without the API's path.",
-           MUSTER_MEMBER(sinks.alertmanagers.back().endpoint.url),
-           std::string(kUrlAllowed) + "; no query", IsBaseUrl)));
+  AppendUrl(prefix, "Address of its page, without the API's path.",
+            std::string(kUrlAllowed) + "; no query", IsBaseUrl,
+            MUSTER_MEMBER(sinks.alertmanagers.back().endpoint), fields);
   fields.push_back(
       Duration(prefix + "resend_interval",
                "How often it hears of an alert that still fires; what it does "
@@ -141,9 +165,8 @@ std::vector<ConfigField> WebhookFields() {
   fields.push_back(Text(prefix + "name", kNameHelp,
                         MUSTER_MEMBER(sinks.webhooks.back().name), kNameAllowed,
                         IsName));
-  fields.push_back(Hidden(Text(
-      prefix + "url", "Where to post.",
-      MUSTER_MEMBER(sinks.webhooks.back().endpoint.url), kUrlAllowed, IsUrl)));
+  AppendUrl(prefix, "Where to post.", kUrlAllowed, IsUrl,
+            MUSTER_MEMBER(sinks.webhooks.back().endpoint), fields);
   AppendSecret(prefix + "secret", "the key of the signature",
                MUSTER_MEMBER(sinks.webhooks.back().secret), fields);
   fields.push_back(Choice(prefix + "states",
@@ -166,9 +189,13 @@ std::string CheckSecret(const Secret& secret, const std::string& key) {
 }
 
 std::string CheckEndpoint(const HttpEndpoint& endpoint) {
-  if (endpoint.url.empty()) return "'url' is missing";
+  const Secret& place = endpoint.url_place;
+  if (endpoint.url.empty() && !place.is_set()) return "'url' is missing";
+  if (!endpoint.url.empty() && place.is_set()) {
+    return "url excludes url_file and url_env";
+  }
   for (const std::string& error :
-       {CheckSecret(endpoint.password, "password"),
+       {CheckSecret(place, "url"), CheckSecret(endpoint.password, "password"),
         CheckSecret(endpoint.bearer_token, "bearer_token")}) {
     if (!error.empty()) return error;
   }
@@ -189,6 +216,9 @@ std::string CheckEndpoint(const HttpEndpoint& endpoint) {
 template <typename Receiver>
 std::string CheckName(std::vector<Receiver>& receivers) {
   Receiver& last = receivers.back();
+  if (last.name.empty() && last.endpoint.url.empty()) {
+    return "url_file and url_env need a 'name'";
+  }
   if (last.name.empty()) last.name = sinks::HostOf(last.endpoint.url);
   for (size_t i = 0; i + 1 < receivers.size(); ++i) {
     if (receivers[i].name == last.name) {

@@ -7,7 +7,7 @@ runs::RunOptions ToRunOptions(const Config& config) {
   options.assembler = config.frames;
   options.detect = config.detect;
   options.alert = config.alerts;
-  options.configuration = ToYaml(config);
+  options.configuration = ToJudgingYaml(config);
   options.queue_bytes = config.limits.queue_bytes;
   return options;
 }

@@ -16,6 +16,7 @@
 #include "daemon/command_line.h"
 #include "daemon/export/families.h"
 #include "daemon/history/frame_reader.h"
+#include "daemon/history/lock_file.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
 #include "daemon/identity/gate.h"
@@ -67,6 +68,13 @@ void LogSink(bool failing, const std::string& line) {
       absl::StrCat("sink: ", line));
 }
 
+// Null if there is no folder. Sinks keep what waits there, history or not.
+absl::StatusOr<std::unique_ptr<history::LockFile>> LockFolder(
+    const Config& config) {
+  if (config.data_dir.empty()) return nullptr;
+  return history::LockFile::Take(config.data_dir + "/musterd.lock");
+}
+
 // Null if the configuration asks for none.
 absl::StatusOr<std::unique_ptr<history::Writer>> OpenHistory(
     const Config& config, const Clock& clock) {
@@ -104,6 +112,7 @@ runs::StepObserver StepsTo(RemoteWrite* remote_write) {
 class Server::Impl {
  public:
   Impl(const Config& config, Clock clock, std::unique_ptr<identity::Gate> gate,
+       std::unique_ptr<history::LockFile> folder_lock,
        std::unique_ptr<RemoteWrite> remote_write,
        std::unique_ptr<history::Writer> history)
       : clock_(std::move(clock)),
@@ -113,6 +122,7 @@ class Server::Impl {
                        gate_->tls() == nullptr),
         http_insecure_(!IsLoopback(config.http_address) &&
                        !(gate_->tls() != nullptr && config.identity.tls.http)),
+        folder_lock_(std::move(folder_lock)),
         remote_write_(std::move(remote_write)),
         history_(std::move(history)),
         sinks_(config.sinks, config.data_dir, clock_, MakeAlertLookup(),
@@ -351,6 +361,8 @@ class Server::Impl {
   const bool grpc_insecure_;
   const bool http_insecure_;
   runs::DaemonCounters counters_;
+  // Until all that write there have ended.
+  const std::unique_ptr<history::LockFile> folder_lock_;
   const std::unique_ptr<RemoteWrite> remote_write_;
   const std::unique_ptr<history::Writer> history_;
   // Reading must not take the processors from judging.
@@ -385,12 +397,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
         Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
       });
   if (!gate.ok()) return gate.status();
+  auto folder_lock = LockFolder(config);
+  if (!folder_lock.ok()) return folder_lock.status();
   auto history = OpenHistory(config, clock);
   if (!history.ok()) return history.status();
   auto remote_write = OpenRemoteWrite(config, history->get(), clock);
   if (!remote_write.ok()) return remote_write.status();
   auto impl =
       std::make_unique<Impl>(config, std::move(clock), *std::move(gate),
+                             *std::move(folder_lock),
                              *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));

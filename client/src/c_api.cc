@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -210,7 +211,12 @@ muster_status muster_end_step(muster_client* client, const muster_step* step) {
     if (given.has_epoch) end.epoch = given.epoch;
     if (given.has_sample_limit) end.sample_limit = given.sample_limit;
     end.sample_ids_are_batches = given.sample_ids_are_batches != 0;
-    end.observed_late = given.observed_late != 0;
+    // It lies in what was padding at the end of the struct before
+    // waited_seconds: whoever knows only that struct may have anything there.
+    end.observed_late =
+        given.observed_late != 0 &&
+        given.struct_size >= offsetof(muster_step, waited_seconds) +
+                                 sizeof(given.waited_seconds);
     end.waited_seconds = given.waited_seconds;
     // One more than is kept, so that the check below sees that there are more.
     const size_t ids =

@@ -23,7 +23,7 @@ namespace muster {
 // Sockets and deadlines around an Http2Session, and a TlsSession if the address
 // says so. Owned and driven by the sender thread. A name is looked up on a
 // second thread, which lives as long as the look-up.
-class Http2Transport : public Transport {
+class Http2Transport final : public Transport {
  public:
   struct Limits {
     // For the look-up, TCP, TLS and the daemon's first word of HTTP/2 together.

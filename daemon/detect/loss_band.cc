@@ -39,7 +39,10 @@ void LossBand::Take(uint64_t step, std::optional<double> mean_loss) {
     frames_.clear();
   }
   now.step = step;
-  if (mean_loss && std::isfinite(*mean_loss)) {
+  if (mean_loss && !std::isfinite(*mean_loss)) {
+    ++now.losses;
+    ++now.far_outside;
+  } else if (mean_loss) {
     if (count_ == 0) mean_ = *mean_loss;
     const double deviation = *mean_loss - mean_;
     ++now.losses;

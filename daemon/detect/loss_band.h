@@ -28,8 +28,10 @@ namespace muster::detect {
 // frames are kept, 40 bytes each.
 class LossBand {
  public:
-  // Takes in the mean loss of the frame of `step`; nullopt if no rank told one.
-  // If steps go back, frames before are forgotten; the averages stay.
+  // Takes in the mean loss of the frame of `step`, over all ranks: not finite
+  // if one of them is not, which everybody sees, and which enters no average;
+  // nullopt if no rank told one. If steps go back, frames before are forgotten;
+  // the averages stay.
   void Take(uint64_t step, std::optional<double> mean_loss);
 
   // Whether the loss shows nothing in the frames from `first_step` to the

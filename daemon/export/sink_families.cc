@@ -17,7 +17,8 @@ struct SinkMetric {
 };
 
 constexpr std::array<SinkMetric, 5> kMetrics = {{
-    {"muster_sink_up", "1 unless the newest post to the receiver failed.",
+    {"muster_sink_up",
+     "0 while what is to be told to the receiver cannot be delivered.",
      MetricType::Gauge, [](const SinkSample& s) { return s.up ? 1.0 : 0.0; }},
     {"muster_sink_held", "What is kept to be sent to the receiver.",
      MetricType::Gauge,
@@ -29,7 +30,7 @@ constexpr std::array<SinkMetric, 5> kMetrics = {{
      MetricType::Counter,
      [](const SinkSample& s) { return static_cast<double>(s.failed); }},
     {"muster_sink_dropped_total",
-     "What was not sent, for lack of room or because it took too long.",
+     "What was not delivered: no room, too late, or refused as it is.",
      MetricType::Counter,
      [](const SinkSample& s) { return static_cast<double>(s.dropped); }},
 }};

@@ -1,6 +1,9 @@
 #include "daemon/history/schema.h"
 
+#include <unistd.h>
+
 #include <array>
+#include <cerrno>
 
 #include "absl/strings/str_cat.h"
 
@@ -214,6 +217,16 @@ absl::StatusOr<Versions> VersionsOf(Database& database) {
   return Versions{*application, *schema};
 }
 
+// Whether nobody can write in the file's folder, or not this process: then
+// SQLite cannot make the files that it reads a WAL database with.
+bool IsInReadOnlyFolder(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return ::access(folder.c_str(), W_OK) != 0 &&
+         (errno == EROFS || errno == EACCES);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(
@@ -249,8 +262,9 @@ absl::StatusOr<std::unique_ptr<Database>> OpenForReading(
   auto database = Database::Open(path, Database::Mode::kRead);
   if (!database.ok()) return database.status();
   auto versions = VersionsOf(**database);
-  if (absl::IsNotFound(versions.status())) {
-    // In a folder that cannot be written, with nobody writing.
+  if (absl::IsNotFound(versions.status()) && IsInReadOnlyFolder(path)) {
+    // Changes are not seen: elsewhere the error may pass, as when descriptors
+    // have run out.
     database = Database::Open(path, Database::Mode::kReadImmutable);
     if (!database.ok()) return database.status();
     versions = VersionsOf(**database);

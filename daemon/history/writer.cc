@@ -1,14 +1,9 @@
 #include "daemon/history/writer.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <deque>
 #include <set>
 #include <thread>
@@ -19,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/mutex.h"
+#include "daemon/history/lock_file.h"
 #include "daemon/history/retention.h"
 #include "daemon/history/rows.h"
 #include "daemon/history/schema.h"
@@ -95,30 +91,6 @@ const char* ReasonOf(const absl::Status& error) {
 void Settle(Unit& unit) {
   if (auto settled = std::exchange(unit.settled, nullptr)) settled();
 }
-
-// Held while this process is the file's writer.
-class LockFile {
- public:
-  static absl::StatusOr<std::unique_ptr<LockFile>> Take(
-      const std::string& path) {
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (file < 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path, ": ", std::strerror(errno)));
-    }
-    std::unique_ptr<LockFile> lock(new LockFile(file));
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path, ": another musterd keeps its history here"));
-    }
-    return lock;
-  }
-  ~LockFile() { ::close(file_); }
-
- private:
-  explicit LockFile(int file) : file_(file) {}
-  const int file_;
-};
 
 }  // namespace
 

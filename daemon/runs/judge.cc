@@ -1,10 +1,24 @@
 #include "daemon/runs/judge.h"
 
+#include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 namespace muster::runs {
+namespace {
+
+// As a person computes it: one rank's NaN makes it NaN. Measures leave such
+// ranks out.
+std::optional<double> MeanLossOfAll(const consistency::Measures& measures) {
+  for (const consistency::RankMeasures& rank : measures.ranks) {
+    if (rank.loss_nonfinite) return std::numeric_limits<double>::quiet_NaN();
+  }
+  return measures.loss_mean;
+}
+
+}  // namespace
 
 Judge::Judge(const detect::DetectOptions& detect,
              const alert::AlertOptions& alert)
@@ -25,7 +39,7 @@ std::shared_ptr<const consistency::Measures> Judge::TakeFrame(
 void Judge::TakeMeasured(const frames::Frame& frame,
                          const consistency::Measures& measures, absl::Time wall,
                          std::vector<alert::Alert>& changes) {
-  loss_band_.Take(frame.step, measures.loss_mean);
+  loss_band_.Take(frame.step, MeanLossOfAll(measures));
   for (const auto& detector : detectors_) {
     detector->OnFrame({frame, measures}, findings_);
   }

@@ -51,23 +51,12 @@ absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
                                                     SourceOpened source) {
   const size_t bytes = sizeof(Message) + frames::BytesOf(*source.facts);
   for (;;) {
-    std::shared_ptr<Run> found;
-    {
-      MutexLock lock(mutex_);
-      auto it = runs_.find(run);
-      if (it == runs_.end()) {
-        const auto limit = static_cast<size_t>(options_.max_runs);
-        if (runs_.size() >= limit) Forget(/*make_room=*/true);
-        if (runs_.size() >= limit) {
-          return absl::ResourceExhaustedError(
-              absl::StrCat("already following ", limit, " runs, the limit"));
-        }
-        std::string name(run);
-        auto created = std::make_shared<Run>(
-            name, run_options_, clock_, observer_, executor_, history_, steps_);
-        it = runs_.emplace(std::move(name), std::move(created)).first;
-      }
-      found = it->second;
+    std::vector<std::shared_ptr<const RunSnapshot>> forgotten;
+    const std::shared_ptr<Run> found = FindOrCreate(run, forgotten);
+    TellForgotten(forgotten);
+    if (found == nullptr) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "already following ", options_.max_runs, " runs, the limit"));
     }
     // A run can be forgotten between finding it and posting to it.
     if (found->Post(source, bytes) != Posted::kRetired) return found;
@@ -83,6 +72,23 @@ void Registry::Post(std::string_view run, Message message) {
     found = it->second;
   }
   found->Post(std::move(message), sizeof(Message));
+}
+
+std::shared_ptr<Run> Registry::FindOrCreate(
+    std::string_view run,
+    std::vector<std::shared_ptr<const RunSnapshot>>& forgotten) {
+  MutexLock lock(mutex_);
+  auto it = runs_.find(run);
+  if (it == runs_.end()) {
+    const auto limit = static_cast<size_t>(options_.max_runs);
+    if (runs_.size() >= limit) forgotten = Forget(/*make_room=*/true);
+    if (runs_.size() >= limit) return nullptr;
+    std::string name(run);
+    auto created = std::make_shared<Run>(name, run_options_, clock_, observer_,
+                                         executor_, history_, steps_);
+    it = runs_.emplace(std::move(name), std::move(created)).first;
+  }
+  return it->second;
 }
 
 std::vector<std::shared_ptr<const RunSnapshot>> Registry::Snapshots() const {
@@ -106,11 +112,13 @@ void Registry::Reconfigure(RunOptions options) {
 
 void Registry::Tick() {
   std::vector<std::shared_ptr<Run>> runs;
+  std::vector<std::shared_ptr<const RunSnapshot>> forgotten;
   {
     MutexLock lock(mutex_);
-    Forget(/*make_room=*/false);
+    forgotten = Forget(/*make_room=*/false);
     for (const auto& [name, run] : runs_) runs.push_back(run);
   }
+  TellForgotten(forgotten);
   for (const auto& run : runs) run->Post(TimePassed{}, sizeof(Message));
 }
 
@@ -120,7 +128,9 @@ void Registry::Drain() {
   for (const auto& [name, run] : runs_) run->Flush();
 }
 
-void Registry::Forget(bool make_room) {
+std::vector<std::shared_ptr<const RunSnapshot>> Registry::Forget(
+    bool make_room) {
+  std::vector<std::shared_ptr<const RunSnapshot>> forgotten;
   const frames::Instant now = clock_.monotonic();
   const auto keep_silent =
       make_room ? std::min(options_.keep_ended, options_.keep_silent)
@@ -136,9 +146,23 @@ void Registry::Forget(bool make_room) {
       if (it->second->history_run() != 0) {
         history_->End(it->second->history_run());
       }
+      forgotten.push_back(snapshot);
       it = runs_.erase(it);
     } else {
       ++it;
+    }
+  }
+  return forgotten;
+}
+
+void Registry::TellForgotten(
+    const std::vector<std::shared_ptr<const RunSnapshot>>& forgotten) {
+  for (const auto& snapshot : forgotten) {
+    for (alert::Alert alert : snapshot->alerts) {
+      if (alert.state == alert::State::kResolved) continue;
+      alert.state = alert::State::kResolved;
+      alert.changed = clock_.wall();
+      observer_(snapshot->run, alert);
     }
   }
 }

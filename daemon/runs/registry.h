@@ -37,6 +37,8 @@ class Registry {
     absl::Duration keep_silent = absl::Hours(24);
   };
 
+  // `observer` is also told, on the thread that calls Open() or Tick(), that
+  // the alerts of a run that is forgotten are over.
   // `history`, which may be null, outlives the registry; `steps` may be empty,
   // and what it needs outlives the history.
   Registry(Options options, Clock clock, AlertObserver observer,
@@ -74,9 +76,18 @@ class Registry {
   void Drain();
 
  private:
+  // Null if there is no room; adds what had to make room for it.
+  std::shared_ptr<Run> FindOrCreate(
+      std::string_view run,
+      std::vector<std::shared_ptr<const RunSnapshot>>& forgotten);
   // Forgets runs that ended or fell silent long enough ago; if `make_room` all
   // ended ones, and those that fell silent as long ago as ended ones are kept.
-  void Forget(bool make_room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Returns what they looked like last, for TellForgotten().
+  std::vector<std::shared_ptr<const RunSnapshot>> Forget(bool make_room)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Who was told of their alerts is told that they are over: nobody else will.
+  void TellForgotten(
+      const std::vector<std::shared_ptr<const RunSnapshot>>& forgotten);
 
   const Options options_;
   const Clock clock_;

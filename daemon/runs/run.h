@@ -36,7 +36,7 @@ struct RunOptions {
   alert::AlertOptions alert;
   FrameStore::Options store;
   // What `detect` and `alert` were made of, in YAML: kept in the history, so
-  // that the run can be judged again in the same way.
+  // that the run can be judged again in the same way. Nothing secret.
   std::string configuration;
   // Bytes of messages queued for one run; above it the run's streams are not
   // read until the queue drains.

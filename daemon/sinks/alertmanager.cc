@@ -199,8 +199,12 @@ absl::StatusOr<std::optional<Delivery>> AlertmanagerOutbox::Make(Moment now) {
                   {{"Content-Type", "application/json"}}};
 }
 
-void AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
-  if (outcome == Outcome::kFailed) return;  // still due
+std::optional<Delivery> AlertmanagerOutbox::Probe() const {
+  return Delivery{"[]", {{"Content-Type", "application/json"}}};
+}
+
+bool AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
+  if (outcome == Outcome::kFailed) return false;  // still due
   MutexLock lock(mutex_);
   for (const auto& [key, version] : batch_) {
     const auto it = held_.find(key);
@@ -212,11 +216,17 @@ void AlertmanagerOutbox::Done(Outcome outcome, Moment now) {
     // Its last word is said when it is forgotten.
     if (held.resolved) held.due = std::min(held.due, held.forget);
   }
+  return false;
 }
 
 OutboxCounts AlertmanagerOutbox::counts() const {
   MutexLock lock(mutex_);
-  return {.held = held_.size(), .dropped = dropped_};
+  const auto untold =
+      std::count_if(held_.begin(), held_.end(),
+                    [](const auto& held) { return !held.second.told; });
+  return {.held = held_.size(),
+          .untold = static_cast<uint64_t>(untold),
+          .dropped = dropped_};
 }
 
 std::string AlertmanagerOutbox::ToJson(const Held& held, Moment now) const {

@@ -43,7 +43,9 @@ class AlertmanagerOutbox : public Outbox {
               Moment now) override;
   absl::Duration Due() const override;
   absl::StatusOr<std::optional<Delivery>> Make(Moment now) override;
-  void Done(Outcome outcome, Moment now) override;
+  // No alerts.
+  std::optional<Delivery> Probe() const override;
+  bool Done(Outcome outcome, Moment now) override;
   OutboxCounts counts() const override;
 
  private:

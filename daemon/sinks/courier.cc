@@ -16,7 +16,7 @@ constexpr absl::Duration kLongestSleep = absl::Hours(1);
 
 Outcome OutcomeOf(int status) {
   if (status >= 200 && status < 300) return Outcome::kTaken;
-  if (status == 400 || status == 413 || status == 422) {
+  if (status == 400 || status == 413 || status == 415 || status == 422) {
     return Outcome::kRefused;
   }
   return Outcome::kFailed;
@@ -69,20 +69,49 @@ absl::Duration Courier::Turn() {
   if (!delivery.ok()) {
     Failed(std::string(delivery.status().message()));
   } else if (delivery->has_value()) {
-    const auto response = world_.post((*delivery)->body, (*delivery)->headers);
-    now = Moment::Of(world_.clock);
-    const Outcome outcome =
-        response.ok() ? OutcomeOf(response->status) : Outcome::kFailed;
-    outbox_->Done(outcome, now);
-    if (outcome == Outcome::kTaken) {
-      Succeeded();
+    Post(**delivery, /*is_probe=*/false);
+  } else if (IsIdleAndDown()) {
+    if (const auto probe = outbox_->Probe()) {
+      Post(*probe, /*is_probe=*/true);
     } else {
-      Failed(response.ok() ? Describe(*response)
-                           : std::string(response.status().message()));
+      failures_ = 0;
+      MutexLock lock(mutex_);
+      up_ = true;
     }
+  }
+  now = Moment::Of(world_.clock);
+  if (IsIdleAndDown()) {
+    return std::max(not_before_ - now.monotonic, absl::Nanoseconds(1));
   }
   const absl::Duration next = std::max(outbox_->Due(), not_before_);
   return std::max(next - now.monotonic, absl::ZeroDuration());
+}
+
+bool Courier::IsIdleAndDown() const {
+  return failures_ > 0 && outbox_->Due() == absl::InfiniteDuration();
+}
+
+void Courier::Post(const Delivery& delivery, bool is_probe) {
+  const auto response = world_.post(delivery.body, delivery.headers);
+  // Stopped: that says nothing of the receiver.
+  if (absl::IsCancelled(response.status())) return;
+  const Outcome outcome =
+      response.ok() ? OutcomeOf(response->status) : Outcome::kFailed;
+  const bool given_up =
+      !is_probe && outbox_->Done(outcome, Moment::Of(world_.clock));
+  if (outcome == Outcome::kTaken) {
+    Succeeded();
+    return;
+  }
+  const std::string why = response.ok()
+                              ? Describe(*response)
+                              : std::string(response.status().message());
+  Failed(why);
+  if (response.ok()) {
+    not_before_ =
+        std::max(not_before_, world_.clock.monotonic() + response->retry_after);
+  }
+  if (given_up) GaveUp(why);
 }
 
 void Courier::Succeeded() {
@@ -114,6 +143,15 @@ void Courier::Failed(const std::string& why) {
   }
 }
 
+void Courier::GaveUp(const std::string& why) {
+  // What waits behind it may be taken.
+  not_before_ = absl::ZeroDuration();
+  world_.tell(true, absl::StrCat(sink_, " '", receiver_,
+                                 "': a change is refused again and again, and "
+                                 "is not sent any more: ",
+                                 why));
+}
+
 void Courier::Start() {
   thread_ = std::thread([this] { Run(); });
 }
@@ -127,6 +165,7 @@ void Courier::Run() {
     const absl::Duration wait = Turn();
     if (last && (wait > absl::ZeroDuration() || failures_ > before)) break;
     MutexLock lock(mutex_);
+    if (cancelled_) break;
     const auto until = std::chrono::steady_clock::now() +
                        absl::ToChronoNanoseconds(std::min(wait, kLongestSleep));
     while (!woken_ && !stopping_) {
@@ -134,6 +173,10 @@ void Courier::Run() {
     }
     woken_ = false;
     last = stopping_;
+  }
+  if (const uint64_t untold = outbox_->counts().untold; untold > 0) {
+    world_.tell(false, absl::StrCat(sink_, " '", receiver_, "': ends with ",
+                                    untold, " not delivered"));
   }
   {
     MutexLock lock(mutex_);
@@ -159,6 +202,7 @@ void Courier::Stop(absl::Duration grace) {
     while (!ended_) {
       if (changed_.wait_until(mutex_, until) == std::cv_status::timeout) break;
     }
+    cancelled_ = true;
   }
   world_.cancel();
   thread_.join();

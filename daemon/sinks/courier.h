@@ -26,11 +26,14 @@ absl::Duration Backoff(int failures, double random);
 struct CourierStats {
   std::string sink;      // "alertmanager", …
   std::string receiver;  // its name
-  bool up = true;       // the last post was answered with 2xx, or none was made
-  uint64_t held = 0;    // alerts or changes kept to be sent
-  uint64_t sent = 0;    // posts answered with 2xx
-  uint64_t failed = 0;  // posts that were not
-  uint64_t dropped = 0;  // alerts or changes for which there was no place
+  // False while what is to be told cannot be delivered: the newest post was not
+  // answered with 2xx, and it is still to be told, or a probe of the receiver
+  // has not succeeded since.
+  bool up = true;
+  uint64_t held = 0;     // alerts or changes kept to be sent
+  uint64_t sent = 0;     // posts answered with 2xx
+  uint64_t failed = 0;   // posts that were not
+  uint64_t dropped = 0;  // alerts or changes that were given up
 };
 
 // What the courier needs of the world; tests have their own.
@@ -42,8 +45,9 @@ struct CourierWorld {
   std::function<void()> cancel;
   Clock clock;
   std::function<double()> random;  // uniform, 0 … 1
-  // A line for people; told once when deliveries begin to fail, and once when
-  // they succeed again.
+  // A line for people; told once when deliveries begin to fail, once when they
+  // succeed again, for each change that is given up, and at the end if
+  // something is left.
   std::function<void(bool failing, const std::string& line)> tell;
 };
 
@@ -74,9 +78,13 @@ class Courier {
 
  private:
   void Run();
+  // Nothing is left to be told, but the receiver is down.
+  bool IsIdleAndDown() const;
+  void Post(const Delivery& delivery, bool is_probe);
   // Count, and tell what is news.
   void Succeeded();
   void Failed(const std::string& why);
+  void GaveUp(const std::string& why);
 
   const std::string sink_;
   const std::string receiver_;
@@ -90,6 +98,7 @@ class Courier {
   CondVar changed_;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;  // no post comes of it now
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool up_ ABSL_GUARDED_BY(mutex_) = true;
   uint64_t sent_ ABSL_GUARDED_BY(mutex_) = 0;

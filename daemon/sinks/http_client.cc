@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "daemon/sinks/url.h"
 
 namespace muster::sinks {
 namespace {
@@ -47,11 +48,18 @@ size_t TakeBody(char* data, size_t, size_t size, void* pointer) {
   return answer.bytes > kMaxAnswerBytes ? 0 : size;
 }
 
-std::string FirstLine(std::string text, const std::string& secret) {
+// Shorter ones keep no secret, and are found in any text.
+constexpr size_t kHiddenPathBytes = 4;
+
+std::string FirstLine(std::string text, const std::string& secret,
+                      const std::string& path) {
   text.resize(std::min(text.size(), text.find_first_of("\r\n")));
   // A receiver may quote what it was sent.
   if (!secret.empty()) {
     text = absl::StrReplaceAll(text, {{secret, "[secret]"}});
+  }
+  if (path.size() >= kHiddenPathBytes) {
+    text = absl::StrReplaceAll(text, {{path, "[path]"}});
   }
   text.resize(std::min(text.size(), kFirstLineBytes));
   for (char& c : text) {
@@ -95,11 +103,13 @@ class HttpClient::Impl {
       if (!value.ok()) return value.status();
       secret = *std::move(value);
     }
+    const auto url = Url();
+    if (!url.ok()) return url.status();
     Answer answer;
     char detail[CURL_ERROR_SIZE] = "";
     const HeaderList list = MakeHeaders(headers, secret);
     curl_easy_reset(easy_.get());
-    SetTransport(timeout);
+    SetTransport(*url + endpoint_.path, timeout);
     if (!endpoint_.username.empty()) {
       Set(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
       Set(CURLOPT_USERNAME, endpoint_.username.c_str());
@@ -123,7 +133,8 @@ class HttpClient::Impl {
     curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
     return HttpResponse{
         .status = static_cast<int>(status),
-        .first_line = FirstLine(std::move(answer.start), secret)};
+        .first_line = FirstLine(std::move(answer.start), secret, PathOf(*url)),
+        .retry_after = RetryAfter(status)};
   }
 
   void Cancel() {
@@ -151,8 +162,42 @@ class HttpClient::Impl {
     return HeaderList(curl_slist_append(list, "Expect:"));
   }
 
-  void SetTransport(absl::Duration timeout) {
-    Set(CURLOPT_URL, endpoint_.url.c_str());
+  // Without endpoint_.path.
+  absl::StatusOr<std::string> Url() const {
+    absl::StatusOr<std::string> url = endpoint_.url;
+    if (endpoint_.url_place.is_set()) {
+      url = ReadSecret(endpoint_.url_place);
+      if (!url.ok()) return url.status();
+      const std::string error = CheckUrl(*url);
+      if (!error.empty()) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "the URL in ",
+            endpoint_.url_place.file.empty()
+                ? absl::StrCat("environment variable ",
+                               endpoint_.url_place.variable)
+                : absl::StrCat("file '", endpoint_.url_place.file, "'"),
+            " ", error));
+      }
+    }
+    if (!endpoint_.path.empty()) {
+      if (url->find_first_of("?#") != std::string::npos) {
+        return absl::FailedPreconditionError("the URL must have no query");
+      }
+      while (url->ends_with('/')) url->pop_back();
+    }
+    return url;
+  }
+
+  absl::Duration RetryAfter(long status) const {
+    if (status != 429 && status != 503) return absl::ZeroDuration();
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &seconds);
+    return std::clamp(absl::Seconds(seconds), absl::ZeroDuration(),
+                      kLongestRetryAfter);
+  }
+
+  void SetTransport(const std::string& url, absl::Duration timeout) {
+    Set(CURLOPT_URL, url.c_str());  // copied
     Set(CURLOPT_PROTOCOLS_STR, "http,https");
     Set(CURLOPT_USERAGENT, "musterd");
     Set(CURLOPT_TIMEOUT_MS,

@@ -15,6 +15,10 @@ namespace muster::sinks {
 struct HttpEndpoint {
   // http:// or https://, without user or password (CheckUrl).
   std::string url;
+  // Instead of it, where the URL itself is a secret: read at each use.
+  Secret url_place;
+  // Added to either, such as "/api/v2/alerts"; the URL must have no query then.
+  std::string path;
   // PEM: whom to trust behind https; empty: whom the system trusts.
   std::string ca_file;
   // PEM: who we are; both or neither.

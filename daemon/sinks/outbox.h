@@ -34,13 +34,14 @@ struct Delivery {
 // What became of it.
 enum class Outcome {
   kTaken,    // 2xx
-  kRefused,  // the receiver will not have this body: 400, 413, 422
+  kRefused,  // the receiver will not have this body: 400, 413, 415, 422
   kFailed,   // anything else: another time it may succeed
 };
 
 struct OutboxCounts {
   uint64_t held = 0;     // alerts or changes kept to be sent
-  uint64_t dropped = 0;  // that there was no place for
+  uint64_t untold = 0;   // of those, whose newest state was not delivered yet
+  uint64_t dropped = 0;  // there was no place for them, or they were refused
 };
 
 // Take() and counts() by any thread, the others by the one that owns it.
@@ -63,8 +64,12 @@ class Outbox {
   virtual absl::Duration Due() const = 0;
   // What is to be sent now, if anything is. An error if it cannot be made.
   virtual absl::StatusOr<std::optional<Delivery>> Make(Moment now) = 0;
-  // What became of that delivery, if it was one.
-  virtual void Done(Outcome outcome, Moment now) = 0;
+  // A post that tells nothing, to learn whether the receiver is back when
+  // nothing is left to be told; none where the receiver knows of no such post.
+  virtual std::optional<Delivery> Probe() const { return std::nullopt; }
+  // What became of what Make() gave. True if what was in it is
+  // given up, and never sent again.
+  virtual bool Done(Outcome outcome, Moment now) = 0;
   virtual OutboxCounts counts() const = 0;
 };
 

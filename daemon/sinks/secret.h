@@ -1,5 +1,5 @@
 // A secret by the place where it lies. The value itself is never in the
-// configuration, and so in no log and no --print-config.
+// configuration, and so in no log, no history and no --print-config.
 #ifndef MUSTER_DAEMON_SINKS_SECRET_H_
 #define MUSTER_DAEMON_SINKS_SECRET_H_
 

@@ -43,8 +43,7 @@ Sinks::Sinks(SinkOptions options, const std::string& data_dir,
     : options_(std::move(options)), clock_(clock) {
   for (const AlertmanagerOptions& each : options_.alertmanagers) {
     HttpEndpoint endpoint = each.endpoint;
-    while (endpoint.url.ends_with('/')) endpoint.url.pop_back();
-    endpoint.url += "/api/v2/alerts";
+    endpoint.path = "/api/v2/alerts";
     couriers_.push_back(std::make_unique<Courier>(
         "alertmanager", NameOf(each.name, each.endpoint),
         std::make_unique<AlertmanagerOutbox>(options_, each.resend_interval,

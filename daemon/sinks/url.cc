@@ -77,6 +77,18 @@ std::string CheckUrl(std::string_view url) {
   return "";
 }
 
+std::string PathOf(std::string_view url) {
+  const std::string_view authority = Authority(url);
+  return std::string(url.substr(
+      static_cast<size_t>(authority.data() - url.data()) + authority.size()));
+}
+
+std::string ShortenUrl(std::string_view url) {
+  const std::string rest = PathOf(url);
+  if (rest.empty() || rest == "/") return std::string(url);
+  return std::string(url.substr(0, url.size() - rest.size())) + "/…";
+}
+
 std::string HostOf(std::string_view url) { return std::string(Authority(url)); }
 
 std::string PageLink(const SinkOptions& options, std::string_view run,

@@ -16,6 +16,11 @@ namespace muster::sinks {
 std::string CheckUrl(std::string_view url);
 
 // "HOST:PORT" of a good URL, or "HOST" if it names no port.
+// Scheme, host and port of a good URL, with "/…" for the rest, which may hold a
+// secret; the URL itself if there is no more.
+std::string ShortenUrl(std::string_view url);
+// What follows them; "" or "/" if nothing does.
+std::string PathOf(std::string_view url);
 std::string HostOf(std::string_view url);
 
 // The run on the daemon's page, at the alert's steps and ranks; empty if there

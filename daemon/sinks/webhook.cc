@@ -126,7 +126,7 @@ absl::StatusOr<std::optional<Delivery>> WebhookOutbox::Make(Moment now) {
     MutexLock lock(mutex_);
     if (changes_.empty()) return std::nullopt;
     const QueuedChange& change = changes_.front();
-    made_ = change.number;
+    if (std::exchange(made_, change.number) != change.number) refusals_ = 0;
     delivery.body = change.body;
     delivery.headers = {{"Content-Type", "application/json"},
                         {"Idempotency-Key", change.id}};
@@ -140,8 +140,10 @@ absl::StatusOr<std::optional<Delivery>> WebhookOutbox::Make(Moment now) {
   return delivery;
 }
 
-void WebhookOutbox::Done(Outcome outcome, Moment now) {
-  if (outcome != Outcome::kTaken) return;
+bool WebhookOutbox::Done(Outcome outcome, Moment now) {
+  refusals_ = outcome == Outcome::kRefused ? refusals_ + 1 : 0;
+  const bool given_up = refusals_ == kRefusals;
+  if (outcome != Outcome::kTaken && !given_up) return false;
   Keep();
   bool none_waits = true;
   {
@@ -149,16 +151,19 @@ void WebhookOutbox::Done(Outcome outcome, Moment now) {
     // It may have been dropped meanwhile.
     if (!changes_.empty() && changes_.front().number == made_) {
       changes_.pop_front();
+      if (given_up) ++dropped_;
     }
     // What has come since Keep() is none of the journal's yet.
     none_waits = changes_.empty() || changes_.front().number > kept_;
   }
   if (journal_) TellOnce(journal_->Taken(made_, none_waits));
+  return given_up;
 }
 
 OutboxCounts WebhookOutbox::counts() const {
   MutexLock lock(mutex_);
-  return {.held = changes_.size(), .dropped = dropped_};
+  return {
+      .held = changes_.size(), .untold = changes_.size(), .dropped = dropped_};
 }
 
 }  // namespace muster::sinks

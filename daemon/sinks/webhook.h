@@ -14,9 +14,14 @@
 namespace muster::sinks {
 
 // As Outbox; owned by a Courier. The oldest change is sent until it is taken;
-// one that is refused is sent again too, as nothing else would be in order.
+// one that is refused kRefusals times is given up, so that it does not hold up
+// those behind it for ever.
 class WebhookOutbox : public Outbox {
  public:
+  // More than one: a proxy, or a receiver that is being replaced, may refuse
+  // what is taken a moment later.
+  static constexpr int kRefusals = 3;
+
   // What goes wrong with the journal, told once.
   using Tell = std::function<void(bool failing, const std::string& line)>;
 
@@ -33,7 +38,7 @@ class WebhookOutbox : public Outbox {
   void Keep() override;
   absl::Duration Due() const override;
   absl::StatusOr<std::optional<Delivery>> Make(Moment now) override;
-  void Done(Outcome outcome, Moment now) override;
+  bool Done(Outcome outcome, Moment now) override;
   OutboxCounts counts() const override;
 
  private:
@@ -48,6 +53,7 @@ class WebhookOutbox : public Outbox {
   uint64_t kept_ = 0;  // up to this number in the journal
   bool told_ = false;
   uint64_t made_ = 0;  // number of the delivery that was made last
+  int refusals_ = 0;   // in a row, of that one
 
   mutable Mutex mutex_;
   std::deque<QueuedChange> changes_ ABSL_GUARDED_BY(mutex_);

@@ -19,7 +19,6 @@
 #include <string>
 #include <vector>
 
-#include "daemon/simulate/generator.h"
 #include "grpcpp/generic/async_generic_service.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
@@ -27,6 +26,7 @@
 #include "muster/v1/telemetry.pb.h"
 #include "tests/bench/flat_json.h"
 #include "tests/bench/process.h"
+#include "tests/bench/simulated_reports.h"
 
 namespace muster::bench {
 namespace {
@@ -81,33 +81,17 @@ grpc::ByteBuffer ToBuffer(const v1::ClientMessage& message) {
 }
 
 std::vector<grpc::ByteBuffer> MakeReports() {
-  simulate::Options options;
-  options.ranks = kRanks;
-  options.sketch_width = kWidth;
-  simulate::Generator generator(options);
   std::vector<grpc::ByteBuffer> messages;
-  std::vector<v1::ClientMessage> batches(kRanks);
-  for (uint32_t step = 1; step <= kSteps; ++step) {
-    for (const frames::Report& from : generator.Next().frame.reports) {
-      v1::ClientMessage& batch = batches[from.rank];
-      v1::StepReport& report = *batch.mutable_reports()->add_reports();
-      report.set_source(from.rank + 1);
-      report.set_sequence(from.sequence);
-      report.set_step(from.step);
-      report.set_loss(*from.loss);
-      report.set_weight(*from.weight);
-      report.set_gradient_norm(*from.gradient_norm);
-      report.set_sketch(from.sketch);
-      report.set_elements_observed(from.elements_observed);
-      report.set_wall_time_unix_nanos(1'700'000'000'000'000'000);
-      report.set_step_duration_seconds(*from.step_duration_seconds);
-      report.set_learning_rate(*from.learning_rate);
-      if (step % kBatch == 0) {
-        messages.push_back(ToBuffer(batch));
-        batch.Clear();
-      }
-    }
-  }
+  SimulateReports(
+      kRanks, kSteps, kBatch, kWidth,
+      [&](const v1::ClientMessage& message) {
+        messages.push_back(ToBuffer(message));
+      },
+      [](const frames::Report& from, v1::StepReport& report) {
+        report.set_wall_time_unix_nanos(1'700'000'000'000'000'000);
+        report.set_step_duration_seconds(*from.step_duration_seconds);
+        report.set_learning_rate(*from.learning_rate);
+      });
   return messages;
 }
 

@@ -24,11 +24,11 @@
 #include <thread>
 #include <vector>
 
-#include "daemon/simulate/generator.h"
 #include "grpcpp/grpcpp.h"
 #include "muster/v1/telemetry.grpc.pb.h"
 #include "tests/bench/flat_json.h"
 #include "tests/bench/process.h"
+#include "tests/bench/simulated_reports.h"
 
 namespace muster::bench {
 namespace {
@@ -149,33 +149,13 @@ class RunStream {
       stream_;
 };
 
-// Messages of `batch` reports of one rank each.
 std::vector<v1::ClientMessage> MakeReports(uint32_t ranks, uint32_t steps,
                                            uint32_t batch) {
-  simulate::Options options;
-  options.ranks = ranks;
-  options.sketch_width = kWidth;
-  simulate::Generator generator(options);
   std::vector<v1::ClientMessage> messages;
-  std::vector<v1::ClientMessage> batches(ranks);
-  for (uint32_t step = 1; step <= steps; ++step) {
-    for (const frames::Report& from : generator.Next().frame.reports) {
-      v1::ClientMessage& to = batches[from.rank];
-      v1::StepReport& report = *to.mutable_reports()->add_reports();
-      report.set_source(from.rank + 1);
-      report.set_sequence(from.sequence);
-      report.set_step(from.step);
-      report.set_loss(*from.loss);
-      report.set_weight(*from.weight);
-      report.set_gradient_norm(*from.gradient_norm);
-      report.set_sketch(from.sketch);
-      report.set_elements_observed(from.elements_observed);
-      if (step % batch == 0) {
-        messages.push_back(std::move(to));
-        to.Clear();
-      }
-    }
-  }
+  SimulateReports(
+      ranks, steps, batch, kWidth,
+      [&](const v1::ClientMessage& message) { messages.push_back(message); },
+      [](const frames::Report&, v1::StepReport&) {});
   return messages;
 }
 

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "muster/muster.h"
 #include "tests/client/lite_server.h"
@@ -73,6 +75,49 @@ TEST(CApiGrpcTest, DeliversReportsAndShowsAlerts) {
   EXPECT_EQ(muster_stop(client), MUSTER_OK);
   EXPECT_TRUE(server.WaitFor(
       [](const Record& record) { return record.streams_ended == 1; }));
+}
+
+// Its struct ended in padding where there is observed_late now.
+TEST(CApiGrpcTest, WhatAnOlderCallerHasInItsPaddingMeansNothing) {
+  static_assert(offsetof(muster_step, sample_ids_are_batches) +
+                    2 * sizeof(int) ==
+                offsetof(muster_step, waited_seconds));
+  LiteServer server("127.0.0.1:0");
+  const std::string address = server.address();
+  muster_options options = {};
+  options.struct_size = sizeof(options);
+  options.address = address.c_str();
+  options.run_id = "run-1";
+  options.world_size = 1;
+  options.flush_timeout_ms = 10'000;
+  muster_client* client = nullptr;
+  ASSERT_EQ(muster_start(&options, &client), MUSTER_OK) << muster_last_error();
+  const float gradient[2] = {3, 4};
+  muster_step end = {};
+  end.observed_late = 0x5A5A5A5A;
+  // Only a step after another one has a time.
+  for (const size_t size :
+       {offsetof(muster_step, waited_seconds),
+        offsetof(muster_step, waited_seconds), sizeof(muster_step)}) {
+    end.struct_size = size;
+    EXPECT_EQ(muster_observe(client, 0, gradient, 2, MUSTER_FLOAT32),
+              MUSTER_OK);
+    EXPECT_EQ(muster_end_step(client, &end), MUSTER_OK);
+    ++end.step;
+  }
+  ASSERT_TRUE(server.WaitFor(
+      [](const Record& record) { return record.steps().size() == 3; }));
+  server.WaitFor([](const Record& record) {
+    std::vector<bool> has_time;
+    for (const v1::ClientMessage& message : record.messages) {
+      for (const v1::StepReport& report : message.reports().reports()) {
+        has_time.push_back(report.has_compute_seconds());
+      }
+    }
+    EXPECT_EQ(has_time, (std::vector<bool>{false, true, false}));
+    return true;
+  });
+  EXPECT_EQ(muster_stop(client), MUSTER_OK);
 }
 
 }  // namespace

@@ -277,9 +277,11 @@ TEST_F(ConfigTest, ReceiversThatMakeNoSenseAreErrors) {
   EXPECT_THAT(error_of("url: ftp://a"),
               StartsWith("musterd.yaml:3: key 'sinks.webhooks.url': this value "
                          "is not allowed; allowed: http:// or https://"));
-  EXPECT_THAT(error_of("{url: 'http://a', secret: geheim}"),
-              StartsWith("musterd.yaml:3: key 'sinks.webhooks.secret': no such "
-                         "key; allowed here: name, url, secret_file"));
+  EXPECT_THAT(
+      error_of("{url: 'http://a', secret: geheim}"),
+      StartsWith(
+          "musterd.yaml:3: key 'sinks.webhooks.secret': no such "
+          "key; allowed here: name, url, url_file, url_env, secret_file"));
   EXPECT_THAT(error_of("{url: 'http://a', secret_file: a, secret_env: B}"),
               HasSubstr("secret_file and secret_env exclude each other"));
   EXPECT_THAT(error_of("{url: 'http://a', username: me}"),
@@ -302,6 +304,63 @@ TEST_F(ConfigTest, ReceiversThatMakeNoSenseAreErrors) {
   EXPECT_THAT(ErrorOf("sinks: {alertmanager: []}"),
               HasSubstr("allowed here: external_url, dashboard_url, "
                         "alertmanagers, webhooks"));
+}
+
+TEST_F(ConfigTest, AddressesAreShownWithoutWhatMayBeSecret) {
+  Config config;
+  const absl::Status status = ApplyYaml(
+      "sinks:\n"
+      "  alertmanagers:\n"
+      "    - url: http://am:9093/\n"
+      "    - {name: b, url: 'https://am/geheim'}\n"
+      "  webhooks:\n"
+      "    - url: https://hooks.example:8443/services/geheim?token=geheim\n"
+      "    - {name: file, url_file: /run/url}\n"
+      "    - {name: env, url_env: HOOK_URL}\n"
+      "remote_write: {url: 'http://p/geheim'}\n",
+      "a", config);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(config.sinks.webhooks[1].endpoint.url_place.file, "/run/url");
+  EXPECT_EQ(config.sinks.webhooks[2].endpoint.url_place.variable, "HOOK_URL");
+  const std::string yaml = ToYaml(config);
+  EXPECT_THAT(yaml, HasSubstr("url: \"http://am:9093/\"\n"));
+  EXPECT_THAT(yaml, HasSubstr("url: \"https://hooks.example:8443/…\"  # the "
+                              "rest is not shown\n"));
+  EXPECT_THAT(yaml, HasSubstr("url: \"https://am/…\"  # the rest"));
+  EXPECT_THAT(yaml, HasSubstr("url_file: \"/run/url\""));
+  EXPECT_EQ(yaml.substr(yaml.find("\nsinks:")).find("geheim"),
+            std::string::npos);
+  // Nobody posts to half an address by mistake.
+  EXPECT_THAT(std::string(ApplyYaml(yaml, "printed", config).message()),
+              HasSubstr("shortened with …"));
+}
+
+TEST_F(ConfigTest, WhatIsKeptWithARunIsWhatItIsJudgedBy) {
+  Config config;
+  ASSERT_TRUE(ApplyYaml("detect: {rank_outlier: {mode: observe}}\n"
+                        "alerts: {resolve_frames: 3}\n"
+                        "remote_write: {url: 'http://p/geheim'}\n"
+                        "sinks: {webhooks: [{url: 'http://w/geheim'}]}\n",
+                        "a", config)
+                  .ok());
+  const std::string yaml = ToJudgingYaml(config);
+  EXPECT_EQ(yaml.find("geheim"), std::string::npos);
+  EXPECT_EQ(yaml.find("sinks"), std::string::npos);
+  Config again;
+  ASSERT_TRUE(ApplyYaml(yaml, "stored", again).ok());
+  EXPECT_EQ(ToJudgingYaml(again), yaml);
+  EXPECT_EQ(again.alerts.resolve_frames, 3);
+}
+
+TEST_F(ConfigTest, AnAddressHasOnePlace) {
+  const auto error_of = [](const std::string& item) {
+    return ErrorOf("sinks:\n  webhooks:\n    - " + item + "\n");
+  };
+  EXPECT_THAT(error_of("{name: a, url: 'http://a', url_file: b}"),
+              HasSubstr("url excludes url_file and url_env"));
+  EXPECT_THAT(error_of("{name: a, url_file: b, url_env: C}"),
+              HasSubstr("url_file and url_env exclude each other"));
+  EXPECT_THAT(error_of("{url_file: b}"), HasSubstr("need a 'name'"));
 }
 
 TEST_F(ConfigTest, SecretsInTheWrongPlaceAreNotShown) {

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "muster/v1/query.grpc.pb.h"
 #include "muster/v1/telemetry.grpc.pb.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace muster {
 namespace {
@@ -278,6 +279,26 @@ TEST_F(ServerTest, QueriesSeeWhatStreamsReported) {
   EXPECT_EQ(runs.runs(0).state(), v1::LIVE);
   EXPECT_EQ(runs.runs(0).newest().step(), 3u);
   EXPECT_EQ(runs.runs(0).newest().loss_mean(), 2.5);
+}
+
+TEST_F(ServerTest, TwoDaemonsDoNotShareAFolderWithOrWithoutHistory) {
+  const TemporaryFolder folder;
+  Config config;
+  config.grpc_address = config.http_address = "127.0.0.1:0";
+  config.data_dir = folder.File(".");
+  config.history.enabled = false;
+  auto first = Server::Create(config, Clock::System());
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (const bool enabled : {false, true}) {
+    config.history.enabled = enabled;
+    const auto second = Server::Create(config, Clock::System());
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(std::string(second.status().message()),
+              folder.File("./musterd.lock: another musterd keeps its data "
+                          "here"));
+  }
+  first->reset();
+  EXPECT_TRUE(Server::Create(config, Clock::System()).ok());
 }
 
 TEST_F(ServerTest, BusyPortsAreErrorsThatNameTheAddress) {

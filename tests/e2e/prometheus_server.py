@@ -1,37 +1,28 @@
 """A real Prometheus server, for tests of what it scrapes, evaluates and is sent."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import pytest
-from conftest import wait_for
+from real_server import RealServer
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed"
 )
 
 
-def free_port():
-    """For servers that cannot tell which port 0 became."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Prometheus:
-    """A server with its data in `folder`, on `address` (HOST:PORT) over all its starts.
-
-    Scrapes `targets` (HOST:PORT) as job "muster" and evaluates rules every `interval`. `rule_files` are paths;
+class Prometheus(RealServer):
+    """Scrapes `targets` (HOST:PORT) as job "muster" and evaluates rules every `interval`. `rule_files` are paths;
     `alertmanagers` HOST:PORT. `settings` adds to the configuration or replaces parts of it, e.g.
     {"storage": {"tsdb": {"out_of_order_time_window": "10m"}}}; `flags` go to the program, e.g.
     "--web.enable-remote-write-receiver".
     """
+
+    program = "prometheus"
+    ready = "/-/ready"
 
     def __init__(
         self,
@@ -43,8 +34,7 @@ class Prometheus:
         settings=None,
         flags=(),
     ):
-        self.folder = folder
-        self.address = f"127.0.0.1:{free_port()}"
+        super().__init__(folder)
         self._flags = list(flags)
         self.configuration = {
             "global": {
@@ -62,38 +52,17 @@ class Prometheus:
                 "alertmanagers": [{"static_configs": [{"targets": list(alertmanagers)}]}]
             }
         self.configuration.update(settings or {})
-        self.process = None
         self.start()
 
-    def start(self):
-        """Again after stop() or kill(), with the data that it had."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def arguments(self):
         configuration = self.folder / "prometheus.yml"
         configuration.write_text(json.dumps(self.configuration))  # JSON is YAML
-        with open(self.folder / "prometheus.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={configuration}",
-                    f"--storage.tsdb.path={self.folder / 'data'}",
-                    f"--web.listen-address={self.address}",
-                    *self._flags,
-                ],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "GOMAXPROCS": "1"},
-            )
-        wait_for(self._is_ready, "prometheus to be ready", timeout=60)
-
-    def _is_ready(self):
-        if self.process.poll() is not None:
-            log = (self.folder / "prometheus.log").read_text()
-            raise RuntimeError(f"prometheus exited:\n{log}")
-        try:
-            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=1):
-                return True
-        except OSError:
-            return False
+        return [
+            f"--config.file={configuration}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address={self.address}",
+            *self._flags,
+        ]
 
     def get(self, endpoint, **parameters):
         """What GET /api/v1/`endpoint` has as `data`; a refusal is a ValueError that says why."""
@@ -125,11 +94,3 @@ class Prometheus:
             for alert in self.get("alerts")["alerts"]
             if alert["state"] == state and name in (None, alert["labels"]["alertname"])
         ]
-
-    def stop(self):
-        self.process.terminate()
-        return self.process.wait(30)
-
-    def kill(self):
-        self.process.kill()
-        return self.process.wait()

@@ -2,13 +2,10 @@
 
 import http.server
 import json
-import os
-import subprocess
 import threading
 import urllib.request
 
-from conftest import wait_for
-from processes import free_address
+from real_server import RealServer
 
 
 class Receiver:
@@ -57,11 +54,14 @@ class Receiver:
         self._server.server_close()
 
 
-class Alertmanager:
-    """A server of its own that routes everything at once to one receiver; may be started again."""
+class Alertmanager(RealServer):
+    """Routes everything at once to one receiver."""
+
+    program = "prometheus-alertmanager"
+    ready = "/-/ready"
 
     def __init__(self, folder, receiver):
-        self._folder = folder
+        super().__init__(folder)
         # Notifications are kept over a restart, so that what comes twice is told once.
         self._configuration = folder / "alertmanager.yml"
         self._configuration.write_text(
@@ -80,37 +80,16 @@ class Alertmanager:
                 }
             )
         )
-        self.address = free_address()
         self.url = f"http://{self.address}"
         self.start()
 
-    def start(self):
-        with open(self._folder / "alertmanager.log", "ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    "prometheus-alertmanager",
-                    f"--config.file={self._configuration}",
-                    f"--storage.path={self._folder / 'alertmanager'}",
-                    f"--web.listen-address={self.address}",
-                    "--cluster.listen-address=",  # no gossip
-                ],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "GOMAXPROCS": "1"},
-            )
-        wait_for(self._is_ready, "alertmanager to be ready", timeout=60)
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait()
-
-    def _is_ready(self):
-        assert self._process.poll() is None, "alertmanager exited"
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1):
-                return True
-        except OSError:
-            return False
+    def arguments(self):
+        return [
+            f"--config.file={self._configuration}",
+            f"--storage.path={self.folder / 'alertmanager'}",
+            f"--web.listen-address={self.address}",
+            "--cluster.listen-address=",  # no gossip
+        ]
 
     def alerts(self, kind):
         """Its active alerts of that kind."""

@@ -90,7 +90,7 @@ def test_one_daemon_to_a_folder(tmp_path):
         timeout=20,
     )
     assert second.returncode == 1
-    assert "another musterd keeps its history here" in second.stderr
+    assert "another musterd keeps its data here" in second.stderr
     assert second.stderr.count("\n") == 1
     assert musterd.stop() == 0
 

@@ -6,12 +6,13 @@ import hmac
 import json
 import shutil
 import signal
+import subprocess
 import time
 import urllib.request
 
 import muster
 import pytest
-from conftest import ROOT, Musterd, wait_for
+from conftest import BUILD, ROOT, Musterd, wait_for
 from history import Background, Load, stored_alerts
 from processes import free_address
 from prometheus_server import Prometheus, needs_prometheus
@@ -218,6 +219,52 @@ def test_a_webhook_that_fails_is_told_later_and_in_order(daemon, hook, training,
     assert metric(daemon, 'muster_sink_up{sink="webhook",receiver="hook"}') == 1
     assert metric(daemon, 'muster_sink_held{sink="webhook",receiver="hook"}') == 0
     assert metric(daemon, 'muster_sink_dropped_total{sink="webhook",receiver="hook"}') == 0
+
+
+def test_a_change_that_is_refused_holds_up_nothing(daemon, hook, training):
+    hook.status = 400
+    labels = '{sink="webhook",receiver="hook"}'
+    wait_for(lambda: metric(daemon, f"muster_sink_dropped_total{labels}") == 1, "it to be given up")
+    wait_for(lambda: metric(daemon, f"muster_sink_up{labels}") == 1, "nothing to be due")
+    assert "webhook 'hook': a change is refused again and again, and is not sent any more: HTTP 400" in daemon.log
+    assert len({headers["Idempotency-Key"] for headers, _, _ in hook.posts}) == 1 and len(hook.posts) == 3
+    hook.status = 200
+    training._broken = range(0)
+    wait_for(lambda: hook.taken(), "the next change", timeout=60)
+    assert changes(hook, "NonFinite") == [("resolved", [1])]
+    wait_for(lambda: (daemon.folder / "webhook-hook.queue").read_bytes() == b"", "the queue to be emptied")
+
+
+def test_the_path_of_an_address_is_shown_and_stored_nowhere(daemon, hook, training):
+    wait_for(lambda: changes(hook, "NonFinite"), "the webhook to be told")
+    secret = f"{hook.url}/muster"
+    printed = subprocess.run(
+        [BUILD / "daemon" / "musterd", f"--config={daemon.folder / 'musterd.yaml'}", "--print-config"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert printed.returncode == 0
+    assert f'url: "{hook.url}/…"  # the rest is not shown' in printed.stdout
+    history = daemon.folder / "history.db"
+    wait_for(lambda: stored_alerts(history), "the alert to be in the history")
+    assert daemon.musterd.stop() == 0
+    for text in (printed.stdout, daemon.log, history.read_bytes().decode(errors="replace")):
+        assert secret not in text
+    replayed = subprocess.run(
+        [BUILD / "cli" / "muster", "replay", "--history", history], capture_output=True, text=True, timeout=60
+    )
+    assert replayed.returncode == 0, replayed.stderr
+    assert '"NonFinite"' in replayed.stdout
+
+
+def test_alertmanager_takes_an_empty_list(alertmanager):
+    """With which the daemon asks whether it is back."""
+    post = urllib.request.Request(
+        f"{alertmanager.url}/api/v2/alerts", data=b"[]", headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(post, timeout=10) as answer:
+        assert answer.status == 200
 
 
 def test_hostile_facts_stay_text(daemon, alertmanager, hook):

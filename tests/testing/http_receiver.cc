@@ -79,6 +79,9 @@ class HttpReceiver::Impl {
     changed_.notify_all();
     while (answer.hangs && !ending_) changed_.wait(mutex_);
     response.status = answer.status;
+    if (!answer.retry_after.empty()) {
+      response.set_header("Retry-After", answer.retry_after);
+    }
     response.set_content(answer.body, "text/plain");
   }
 

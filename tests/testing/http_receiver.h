@@ -21,6 +21,7 @@ struct ReceivedPost {
 struct PostAnswer {
   int status = 200;
   std::string body;
+  std::string retry_after;  // a header, if not empty
   // No answer at all: holds the request until the receiver is destroyed.
   bool hangs = false;
 };

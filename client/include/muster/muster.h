@@ -57,7 +57,9 @@ typedef struct muster_options {
   const char* token_file;
 } muster_options;
 
-/* Zero-initialise, set struct_size. A has_ field of 0 means absent. */
+/* Zero-initialise, set struct_size. A has_ field of 0 means absent. (Members
+ * are added at the end, and so that they do not fall into the padding there,
+ * which callers of before hold nothing certain in.) */
 typedef struct muster_step {
   size_t struct_size;
   uint64_t step; /* 0 … 2^62 */
@@ -84,7 +86,8 @@ typedef struct muster_step {
   uint64_t sample_limit;      /* only ids with mix64 below it are recorded */
   int sample_ids_are_batches; /* not 0: hashes of whole batches */
   /* not 0: muster_observe came later than the gradient, perhaps after ranks had
-   * waited for each other: the rank's time of its own is not told */
+   * waited for each other: the rank's time of its own is not told. Counts only
+   * if struct_size reaches beyond waited_seconds. */
   int observed_late;
   /* From the end of the step before to the last muster_observe, in waits for
    * other ranks: taken out of the rank's time of its own. Seconds, ≥ 0. */

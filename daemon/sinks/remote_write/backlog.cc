@@ -103,4 +103,9 @@ absl::StatusOr<std::vector<Step>> ReadSteps(const std::string& history_path,
   return steps;
 }
 
+bool MayPass(const absl::Status& error) {
+  return absl::IsUnavailable(error) || absl::IsNotFound(error) ||
+         absl::IsAborted(error) || absl::IsResourceExhausted(error);
+}
+
 }  // namespace muster::sinks::remote_write

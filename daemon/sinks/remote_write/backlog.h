@@ -44,6 +44,11 @@ absl::StatusOr<std::vector<Step>> ReadSteps(const std::string& history_path,
                                             Range& range, int64_t max_samples,
                                             uint32_t max_ranks);
 
+// Whether an error of the above may pass, so that what is there can be read
+// later: another process has the file, descriptors have run out, a disk is
+// away.
+bool MayPass(const absl::Status& error);
+
 }  // namespace muster::sinks::remote_write
 
 #endif  // MUSTER_DAEMON_SINKS_REMOTE_WRITE_BACKLOG_H_

@@ -26,7 +26,8 @@ struct Options {
   Pairs external_labels;
   // Ranks have series of their own in runs of at most so many; 0: none have.
   uint32_t max_ranks = 0;
-  // Memory for steps that wait to be sent.
+  // Memory for steps that wait to be sent, and for those of `resend`, which
+  // take at most half of it.
   int64_t queue_bytes = int64_t{64} << 20;
   // How long a step waits to be sent with those after it. Longer: fewer
   // requests; shorter: sooner seen.

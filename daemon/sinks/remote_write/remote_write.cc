@@ -1,7 +1,9 @@
 #include "daemon/sinks/remote_write/remote_write.h"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <random>
 #include <thread>
@@ -13,8 +15,10 @@
 #include "daemon/history/reader.h"
 #include "daemon/sinks/http_client.h"
 #include "daemon/sinks/remote_write/backlog.h"
+#include "daemon/sinks/remote_write/line.h"
 #include "daemon/sinks/remote_write/marks.h"
 #include "daemon/sinks/remote_write/pending.h"
+#include "daemon/sinks/remote_write/request.h"
 #include "daemon/sinks/remote_write/sender.h"
 
 namespace muster::sinks::remote_write {
@@ -24,20 +28,11 @@ namespace {
 // sent again after a crash, and refused.
 constexpr absl::Duration kSaveEvery = absl::Seconds(1);
 
-// Another process has the file, descriptors have run out, a disk is away: what
-// is there may be read later.
-bool MayPass(const absl::Status& error) {
-  return absl::IsUnavailable(error) || absl::IsNotFound(error) ||
-         absl::IsAborted(error) || absl::IsResourceExhausted(error);
-}
-
-HttpHeaders HeadersOf(const Options& options) {
-  HttpHeaders headers = {{"Content-Encoding", "snappy"},
-                         {"Content-Type", "application/x-protobuf"},
-                         {"X-Prometheus-Remote-Write-Version", "0.1.0"}};
-  headers.insert(headers.end(), options.headers.begin(), options.headers.end());
-  return headers;
-}
+// What was not heard of for so long is forgotten, but for its mark: queries
+// have long since seen its series end.
+constexpr absl::Duration kForgetAfter = absl::Hours(1);
+// Times that are so far ahead of the clock are told.
+constexpr absl::Duration kFarAhead = absl::Minutes(1);
 
 }  // namespace
 
@@ -73,10 +68,9 @@ class RemoteWrite::Impl {
       stats_.dropped += static_cast<uint64_t>(samples);
     }
     stats_.queue_bytes += pending.queue_bytes() - before;
-    if (stats_.queue_bytes > options_.queue_bytes) {
-      const int64_t full = pending.queue_bytes();
-      stats_.dropped += static_cast<uint64_t>(pending.Shrink());
-      stats_.queue_bytes += pending.queue_bytes() - full;
+    while (stats_.queue_bytes > 0 &&
+           stats_.queue_bytes + recent_bytes_ > options_.queue_bytes) {
+      ShrinkFullest();
     }
   }
 
@@ -105,17 +99,27 @@ class RemoteWrite::Impl {
   }
 
  private:
-  // What the thread knows of the runs of one name.
-  struct Line {
-    Mark mark;
-    SeriesKeys series;  // that have not ended
-    // What a daemon before this one may have sent without a mark of it.
-    Place uncertain_until;
-    // What is sent again after an outage, and when it was delivered; and the
-    // newest before that, where a daemon after this one begins.
-    std::deque<std::pair<absl::Duration, Step>> recent;
-    Mark settled;
-  };
+  // Whoever fills the queue pays for it, not who happens to come next.
+  void ShrinkFullest() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto fullest = std::max_element(
+        pending_.begin(), pending_.end(), [](const auto& a, const auto& b) {
+          return a.second.queue_bytes() < b.second.queue_bytes();
+        });
+    Pending& pending = fullest->second;
+    const int64_t before = pending.queue_bytes();
+    stats_.dropped += static_cast<uint64_t>(pending.Shrink());
+    stats_.queue_bytes += pending.queue_bytes() - before;
+  }
+
+  // As it was left, if it was known.
+  Line& LineOf(const std::string& run) {
+    const auto [it, is_new] = lines_.try_emplace(run);
+    const auto marked = marks_.runs.find(run);
+    if (is_new && marked != marks_.runs.end()) {
+      it->second.mark = it->second.settled = marked->second;
+    }
+    return it->second;
+  }
 
   absl::Status FindBacklog() {
     const auto reader = history::Reader::Open(history_path_);
@@ -200,13 +204,52 @@ class RemoteWrite::Impl {
         MutexLock lock(mutex_);
         last = !Sleep(options_.interval);
       }
-      if (!SendAll()) break;
+      sent_all_ = SendAll();
+      if (!sent_all_) break;
+      ForgetWhatIsOld();
       SaveMarks();
     }
     SaveMarks();
+    TellWhatIsLeft();
     MutexLock lock(mutex_);
     stopped_ = true;
     changed_.notify_all();
+  }
+
+  void ForgetWhatIsOld() {
+    const absl::Duration now = clock_.monotonic();
+    for (auto& [run, line] : lines_) ForgetRecent(run, line, now);
+    if (now < forgot_ + kForgetAfter / 4) return;
+    forgot_ = now;
+    const int64_t wall_ms = absl::ToUnixMillis(clock_.wall());
+    {
+      MutexLock lock(mutex_);
+      std::erase_if(pending_,
+                    [](const auto& pending) { return pending.second.empty(); });
+      for (auto it = lines_.begin(); it != lines_.end();) {
+        const Line& line = it->second;
+        // What comes after a time that is ahead must still be later.
+        const bool old = line.mark == line.settled && line.recent.empty() &&
+                         line.delivered < now - kForgetAfter &&
+                         line.mark.time_ms < wall_ms &&
+                         !pending_.contains(it->first);
+        it = old ? lines_.erase(it) : std::next(it);
+      }
+      stats_.runs = lines_.size();
+    }
+    if (history_path_.empty()) return;
+    const auto reader = history::Reader::Open(history_path_);
+    // Another time, if not now.
+    if (reader.ok() && DropForgotten(**reader, marks_).ok()) unsaved_ = true;
+  }
+
+  void TellWhatIsLeft() {
+    if (sent_all_ && Waiting().empty()) return;
+    tell_(false, history_path_.empty()
+                     ? "remote write: ends before all was delivered; what is "
+                       "left is lost, as there is no history"
+                     : "remote write: ends before all was delivered; the next "
+                       "daemon sends what is left");
   }
 
   // Sends what waits; false if it was time to stop before.
@@ -235,7 +278,7 @@ class RemoteWrite::Impl {
 
   // One request's worth of a run.
   bool SendSome(const std::string& run) {
-    Line& line = lines_[run];
+    Line& line = LineOf(run);
     std::vector<Step> steps = Fetch(run);
     // The newest delivered one comes again, for its series.
     while (!steps.empty() && steps.front().place <= line.mark.place) {
@@ -244,16 +287,33 @@ class RemoteWrite::Impl {
     }
     if (steps.empty()) return true;
     int64_t last_ms = line.mark.time_ms;
+    int64_t ahead_ms = 0;
     for (Step& step : steps) {
-      step.time_ms = last_ms = std::max(step.time_ms, last_ms + 1);
+      last_ms = std::max(step.time_ms, last_ms + 1);
+      ahead_ms = last_ms - std::exchange(step.time_ms, last_ms);
     }
+    TellIfFarAhead(run, line, absl::Milliseconds(ahead_ms));
     const bool uncertain = steps.front().place < line.uncertain_until;
     if (!sender_.Deliver(run, steps, line.series, uncertain)) return false;
     if (sender_.TakeOutage() && !SendAgain()) return false;
-    Delivered(line, steps);
-    marks_.runs[run] = line.settled;
-    unsaved_ = true;
+    Delivered(run, line, steps);
     return true;
+  }
+
+  // A clock that was ahead and was set back: receivers take nothing older than
+  // what they have, so the times stay ahead until the clock is there again.
+  void TellIfFarAhead(const std::string& run, Line& line,
+                      absl::Duration ahead) {
+    const bool was = std::exchange(line.is_far_ahead, ahead > kFarAhead);
+    if (was == line.is_far_ahead) return;
+    tell_(line.is_far_ahead,
+          line.is_far_ahead
+              ? absl::StrCat("remote write: the samples of run '", run,
+                             "' are dated ", absl::FormatDuration(ahead),
+                             " ahead of the clock, which was set back: a "
+                             "receiver takes none that are older")
+              : absl::StrCat("remote write: the samples of run '", run,
+                             "' have the clock's time again"));
   }
 
   std::vector<Step> Fetch(const std::string& run) {
@@ -290,10 +350,12 @@ class RemoteWrite::Impl {
     return steps.ok() ? *std::move(steps) : std::vector<Step>();
   }
 
-  void Delivered(Line& line, std::vector<Step>& steps) {
+  void Delivered(const std::string& run, Line& line, std::vector<Step>& steps) {
     line.mark = {steps.back().place, steps.back().time_ms};
-    const absl::Duration now = clock_.monotonic();
+    const absl::Duration now = line.delivered = clock_.monotonic();
+    int64_t bytes = 0;
     for (Step& step : steps) {
+      bytes += step.bytes();
       if (step.ended) {
         line.series.clear();
       } else {
@@ -301,14 +363,38 @@ class RemoteWrite::Impl {
       }
       line.recent.emplace_back(now, std::move(step));
     }
+    {
+      MutexLock lock(mutex_);
+      recent_bytes_ += bytes;
+      stats_.newest_time_ms =
+          std::max(stats_.newest_time_ms, line.mark.time_ms);
+      stats_.runs = lines_.size();
+    }
+    ForgetRecent(run, line, now);
+    Settle(run, line);
+  }
+
+  // What is too old to be sent again, and what there is no memory for: half of
+  // it is left to what was not sent yet.
+  void ForgetRecent(const std::string& run, Line& line, absl::Duration now) {
+    bool any = false;
+    MutexLock lock(mutex_);
     while (!line.recent.empty() &&
-           line.recent.front().first <= now - options_.resend) {
+           (line.recent.front().first <= now - options_.resend ||
+            recent_bytes_ > options_.queue_bytes / 2)) {
       const Step& oldest = line.recent.front().second;
+      recent_bytes_ -= oldest.bytes();
       line.settled = {oldest.place, oldest.time_ms};
       line.recent.pop_front();
+      any = true;
     }
-    MutexLock lock(mutex_);
-    stats_.newest_time_ms = std::max(stats_.newest_time_ms, line.mark.time_ms);
+    if (any) Settle(run, line);
+  }
+
+  void Settle(const std::string& run, const Line& line) {
+    if (history_path_.empty()) return;
+    marks_.runs[run] = line.settled;
+    unsaved_ = true;
   }
 
   // What the receiver may have lost when it failed.
@@ -362,14 +448,18 @@ class RemoteWrite::Impl {
   Marks marks_;
   bool unsaved_ = false;
   bool marks_fail_ = false;
+  bool sent_all_ = true;     // in the turn before
   bool unread_ = false;      // some of this turn's backlog could not be read
   bool read_fails_ = false;  // and that was told
   absl::Duration saved_ = -absl::InfiniteDuration();
+  absl::Duration forgot_ = -absl::InfiniteDuration();
 
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<std::string, Pending> pending_ ABSL_GUARDED_BY(mutex_);
   uint64_t last_position_ ABSL_GUARDED_BY(mutex_) = 0;  // without a history
+  // Of all lines' recent ones.
+  int64_t recent_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   Stats stats_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

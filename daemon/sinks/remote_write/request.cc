@@ -88,4 +88,12 @@ std::string EncodeRequest(const std::string& run, const Pairs& external_labels,
   return compressed;
 }
 
+HttpHeaders HeadersOf(const Options& options) {
+  HttpHeaders headers = {{"Content-Encoding", "snappy"},
+                         {"Content-Type", "application/x-protobuf"},
+                         {"X-Prometheus-Remote-Write-Version", "0.1.0"}};
+  headers.insert(headers.end(), options.headers.begin(), options.headers.end());
+  return headers;
+}
+
 }  // namespace muster::sinks::remote_write

@@ -1,4 +1,4 @@
-// One request's body: steps of one run, as series.
+// One request: its body, steps of one run as series, and its headers.
 #ifndef MUSTER_DAEMON_SINKS_REMOTE_WRITE_REQUEST_H_
 #define MUSTER_DAEMON_SINKS_REMOTE_WRITE_REQUEST_H_
 
@@ -30,6 +30,9 @@ void NoteSeries(const Step& step, SeriesKeys& series);
 std::string EncodeRequest(const std::string& run, const Pairs& external_labels,
                           std::span<const Step> steps,
                           const SeriesKeys& series);
+
+// What is sent with each of them.
+HttpHeaders HeadersOf(const Options& options);
 
 }  // namespace muster::sinks::remote_write
 

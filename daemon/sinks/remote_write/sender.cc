@@ -37,6 +37,7 @@ bool Sender::Deliver(const std::string& run, std::span<const Step> steps,
       told_.clear();
       return true;
     }
+    if (verdict == Verdict::kStopped) return false;
     if (verdict == Verdict::kLater) {
       uncertain = true;
       if (!WaitToRetry(why)) return false;
@@ -64,6 +65,8 @@ Sender::Verdict Sender::Post(const std::string& run,
                              const SeriesKeys& series, std::string& why) {
   const auto answer =
       world_.post(EncodeRequest(run, options_.external_labels, steps, series));
+  if (absl::IsCancelled(answer.status())) return Verdict::kStopped;
+  retry_after_ = answer.ok() ? answer->retry_after : absl::ZeroDuration();
   if (!answer.ok()) {
     why = std::string(answer.status().message());
     outage_ = true;
@@ -90,7 +93,8 @@ bool Sender::WaitToRetry(const std::string& why) {
                                    "again: ",
                                    why));
   }
-  return world_.wait(BackoffAfter(failures_, world_.random()));
+  return world_.wait(
+      std::max(BackoffAfter(failures_, world_.random()), retry_after_));
 }
 
 void Sender::Count(Fate fate, std::span<const Step> steps,

@@ -61,9 +61,10 @@ class Sender {
   bool TakeOutage() { return std::exchange(outage_, false); }
 
  private:
-  enum class Verdict { kTaken, kLater, kRefused, kRejected };
+  enum class Verdict { kTaken, kLater, kRefused, kRejected, kStopped };
   Verdict Post(const std::string& run, std::span<const Step> steps,
                const SeriesKeys& series, std::string& why);
+  // At least as long as the receiver asks for.
   bool WaitToRetry(const std::string& why);
   void Count(Fate fate, std::span<const Step> steps, const SeriesKeys& series);
   void TellRefusal(const std::string& run, const std::string& why);
@@ -72,7 +73,8 @@ class Sender {
   const SenderWorld world_;
   int failures_ = 0;  // in a row
   bool outage_ = false;
-  std::string told_;  // why it refused last
+  absl::Duration retry_after_;  // that the newest answer asks for
+  std::string told_;            // why it refused last
 };
 
 }  // namespace muster::sinks::remote_write

@@ -2,6 +2,7 @@
 #ifndef MUSTER_DAEMON_SINKS_REMOTE_WRITE_STATS_H_
 #define MUSTER_DAEMON_SINKS_REMOTE_WRITE_STATS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace muster::sinks::remote_write {
@@ -15,6 +16,7 @@ struct Stats {
   uint64_t dropped = 0;        // that were never sent: the queue was full
   uint64_t retries = 0;        // requests that were sent again
   int64_t queue_bytes = 0;     // memory of what waits
+  size_t runs = 0;             // of which series and times are kept
   int64_t newest_time_ms = 0;  // of the newest sample that was delivered
 };
 

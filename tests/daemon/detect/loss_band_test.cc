@@ -49,6 +49,20 @@ TEST_F(LossBandTest, WidthIsTwoAndAHalfDeviations) {
   EXPECT_FALSE(band_.Silent(400));
 }
 
+TEST_F(LossBandTest, LossThatIsNotFiniteIsNeverSilentAndEntersNoAverage) {
+  const uint64_t healthy = AddSteady(400);
+  for (const double loss : {std::numeric_limits<double>::quiet_NaN(),
+                            -std::numeric_limits<double>::infinity()}) {
+    const uint64_t step = Add(loss);
+    EXPECT_FALSE(band_.Silent(step));
+    EXPECT_FALSE(band_.Silent(healthy));
+    EXPECT_TRUE(band_.Silent(Add(1)));
+  }
+  Add(2.8);
+  Add(-2.8);
+  EXPECT_FALSE(band_.Silent(next_ - 2));
+}
+
 TEST_F(LossBandTest, WhatChanceDoesIsSilent) {
   AddSteady(400);
   Add(2.8);
@@ -98,8 +112,7 @@ TEST_F(LossBandTest, HealthyLossesAreSilent) {
 TEST_F(LossBandTest, FramesWithoutALossCountForNothing) {
   EXPECT_FALSE(band_.Silent(0));
   Add(std::nullopt);
-  Add(std::numeric_limits<double>::quiet_NaN());
-  Add(std::numeric_limits<double>::infinity());
+  Add(std::nullopt);
   EXPECT_FALSE(band_.Silent(0));
   next_ = 4;
   AddSteady(400);

@@ -1,5 +1,8 @@
 #include "daemon/history/schema.h"
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <fstream>
 
 #include "gtest/gtest.h"
@@ -59,6 +62,28 @@ TEST_F(SchemaTest, NewerFilesAreRefusedAndLeftAsTheyAre) {
                   ": written by a newer Muster: its version is 99, this "
                   "program knows up to 2");
   }
+}
+
+// As when descriptors have run out for a moment: what is read without looking
+// for changes would be old.
+TEST_F(SchemaTest, AnErrorThatMayPassIsNoReasonToReadWithoutTheLog) {
+  ASSERT_TRUE(OpenForWriting(path_).ok());
+  std::filesystem::create_directory(path_ + "-wal");  // cannot be opened
+  EXPECT_TRUE(absl::IsNotFound(OpenForReading(path_).status()));
+  std::filesystem::remove(path_ + "-wal");
+  EXPECT_TRUE(OpenForReading(path_).ok());
+}
+
+TEST_F(SchemaTest, FolderThatCannotBeWrittenIsRead) {
+  ASSERT_TRUE(OpenForWriting(path_).ok());
+  const auto folder = std::filesystem::path(path_).parent_path();
+  using std::filesystem::perms;
+  std::filesystem::permissions(folder, perms::owner_read | perms::owner_exec);
+  const bool writable = ::access(folder.c_str(), W_OK) == 0;
+  const absl::Status status = OpenForReading(path_).status();
+  std::filesystem::permissions(folder, perms::owner_all);
+  if (writable) GTEST_SKIP() << "this user may write everywhere";
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 TEST_F(SchemaTest, WhatIsNoHistoryIsSaidSo) {

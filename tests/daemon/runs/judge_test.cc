@@ -1,5 +1,7 @@
 #include "daemon/runs/judge.h"
 
+#include <limits>
+
 #include "gtest/gtest.h"
 #include "tests/testing/frame_builder.h"
 
@@ -101,6 +103,26 @@ TEST_F(JudgeTest, KnowsAfterARestartWhatTheMeanLossDidBefore) {
     ASSERT_EQ(fired.size(), 1u);
     EXPECT_EQ(fired[0].finding.first_step, 100u);
     EXPECT_EQ(fired[0].silent, judge == &forgetful);
+  }
+}
+
+TEST_F(JudgeTest, WhoeverWatchesTheLossSeesANanButNotAnOddGradient) {
+  for (const bool in_loss : {true, false}) {
+    Judge judge({}, {});
+    std::vector<alert::Alert> changes;
+    for (uint64_t step = 0; step <= 50; ++step) {
+      frames::Frame frame = MakeFrame(step, false);
+      for (frames::Report& report : frame.reports) report.loss = 1;
+      if (step == 50 && in_loss) {
+        frame.reports[1].loss = std::numeric_limits<double>::quiet_NaN();
+      } else if (step == 50) {
+        frame.reports[1].nonfinite_count = 1;
+      }
+      judge.TakeFrame(frame, kWall, changes);
+    }
+    ASSERT_EQ(changes.size(), 1u);
+    EXPECT_EQ(changes[0].finding.kind, detect::Kind::kNonFinite);
+    EXPECT_EQ(changes[0].silent, !in_loss);
   }
 }
 

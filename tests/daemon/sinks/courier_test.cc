@@ -1,5 +1,6 @@
 #include "daemon/sinks/courier.h"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -7,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/base/mutex.h"
+#include "daemon/sinks/alertmanager.h"
 #include "daemon/sinks/sinks.h"
 #include "daemon/sinks/webhook.h"
 #include "gmock/gmock.h"
@@ -110,12 +113,94 @@ TEST_F(CourierTest, WaitsLongerAfterEachFailureAndTellsItOnce) {
                           "webhook 'chat': delivers again, after 3 failures"));
 }
 
+TEST_F(CourierTest, WaitsAsLongAsTheReceiverAsksIfThatIsLonger) {
+  answers_ = {HttpResponse{.status = 429, .retry_after = absl::Seconds(90)},
+              HttpResponse{.status = 503, .retry_after = absl::Seconds(1)}};
+  Change(1);
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(90));
+  clock_.Advance(absl::Seconds(89));
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(1));
+  EXPECT_EQ(bodies_.size(), 1u);
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(2));
+}
+
 TEST_F(CourierTest, SaysWhatTheReceiverAnswered) {
   answers_ = {HttpResponse{.status = 403, .first_line = "wrong key"}};
   Change(1);
   courier_.Turn();
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_THAT(told_[0], HasSubstr("HTTP 403: wrong key"));
+}
+
+TEST_F(CourierTest, ChangeThatIsAlwaysRefusedDoesNotHoldUpTheNext) {
+  answers_ = {HttpResponse{.status = 400, .first_line = "unknown field"},
+              HttpResponse{.status = 422, .first_line = "unknown field"},
+              HttpResponse{.status = 413, .first_line = "too long"}};
+  Change(1);
+  Change(2);
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(1));
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(courier_.Turn(), absl::Seconds(2));
+  clock_.Advance(absl::Seconds(2));
+  EXPECT_EQ(courier_.Turn(), absl::ZeroDuration());
+  EXPECT_EQ(courier_.Turn(), absl::InfiniteDuration());
+  ASSERT_EQ(bodies_.size(), 4u);
+  EXPECT_NE(bodies_[3], bodies_[0]);
+  EXPECT_EQ(courier_.stats().dropped, 1u);
+  EXPECT_EQ(courier_.stats().held, 0u);
+  ASSERT_EQ(told_.size(), 3u);
+  EXPECT_THAT(told_[1], HasSubstr("is not sent any more: HTTP 413: too long"));
+}
+
+TEST_F(CourierTest, IsUpAgainWhenNothingIsLeftThatFails) {
+  Change(1);
+  for (int i = 0; i < WebhookOutbox::kRefusals; ++i) {
+    answers_ = {HttpResponse{.status = 400}};
+    courier_.Turn();
+    EXPECT_FALSE(courier_.stats().up);
+    clock_.Advance(absl::Minutes(1));
+  }
+  EXPECT_EQ(courier_.Turn(), absl::InfiniteDuration());
+  EXPECT_TRUE(courier_.stats().up);
+  EXPECT_EQ(bodies_.size(), 3u);
+}
+
+TEST_F(CourierTest, AlertmanagerThatIsBackIsFoundWithoutAnAlert) {
+  Courier courier(
+      "alertmanager", "am",
+      std::make_unique<AlertmanagerOutbox>(
+          options_, absl::Minutes(1),
+          [](const std::string&, uint64_t) { return std::nullopt; }),
+      World());
+  courier.Take("gpt", AnAlert(1, State::kResolved, clock_.clock().wall()));
+  // It is told for five minutes, and then forgotten.
+  for (int i = 0; i < 10; ++i) {
+    answers_ = {absl::UnavailableError("connection refused")};
+    courier.Turn();
+    clock_.Advance(absl::Minutes(1));
+  }
+  EXPECT_EQ(courier.stats().held, 0u);
+  EXPECT_FALSE(courier.stats().up);
+  EXPECT_EQ(bodies_.back(), "[]");
+  answers_.clear();
+  EXPECT_EQ(courier.Turn(), absl::InfiniteDuration());
+  EXPECT_TRUE(courier.stats().up);
+  EXPECT_EQ(bodies_.back(), "[]");
+  EXPECT_THAT(told_.back(), HasSubstr("delivers again"));
+}
+
+TEST_F(CourierTest, OtherAnswersMayPassAndAreNotGivenUp) {
+  Change(1);
+  for (const int status : {401, 403, 404, 408, 425, 429, 500, 302}) {
+    for (int i = 0; i < WebhookOutbox::kRefusals; ++i) {
+      answers_ = {HttpResponse{.status = status}};
+      clock_.Advance(absl::Minutes(1));
+      courier_.Turn();
+      EXPECT_EQ(courier_.stats().held, 1u) << status;
+    }
+  }
+  EXPECT_EQ(courier_.stats().dropped, 0u);
 }
 
 TEST_F(CourierTest, SecretThatCannotBeReadIsAFailure) {
@@ -138,11 +223,21 @@ class SinksTest : public ::testing::Test {
     }
     return options;
   }
-  static std::unique_ptr<Sinks> Make(SinkOptions options) {
+  // Of several threads.
+  struct Told {
+    Mutex mutex;
+    std::vector<std::string> lines ABSL_GUARDED_BY(mutex);
+  };
+  static std::unique_ptr<Sinks> Make(
+      SinkOptions options,
+      const std::shared_ptr<Told>& told = std::make_shared<Told>()) {
     return std::make_unique<Sinks>(
         std::move(options), "", Clock::System(),
         [](const std::string&, uint64_t) { return std::nullopt; },
-        [](bool, const std::string&) {});
+        [told](bool failing, const std::string& line) {
+          MutexLock lock(told->mutex);
+          told->lines.push_back((failing ? "failing: " : "") + line);
+        });
   }
 };
 
@@ -163,6 +258,30 @@ TEST_F(SinksTest, OneReceiverThatHangsDelaysNobodyElse) {
     const bool hangs = good.url() != "http://" + each.receiver;
     EXPECT_EQ(each.sent, hangs ? 0u : 1u) << each.sink << " " << each.receiver;
   }
+}
+
+TEST_F(SinksTest, StopIsNoFailureAndSaysWhatIsLeft) {
+  HttpReceiver hanging(
+      [](size_t, const ReceivedPost&) { return PostAnswer{.hangs = true}; });
+  SinkOptions options = To({hanging.url()});
+  options.webhooks[0].name = "chat";
+  options.alertmanagers[0].name = "central";
+  const auto told = std::make_shared<Told>();
+  const auto sinks = Make(std::move(options), told);
+  sinks->Start();
+  sinks->Take("gpt", AnAlert(1, State::kFiring, absl::UnixEpoch()));
+  EXPECT_TRUE(hanging.WaitForPosts(2));
+  sinks->Take("gpt", AnAlert(2, State::kResolved, absl::UnixEpoch()));
+  sinks->Stop(absl::ZeroDuration());
+  for (const CourierStats& each : sinks->stats()) {
+    EXPECT_EQ(each.failed, 0u);
+    EXPECT_TRUE(each.up);
+  }
+  MutexLock lock(told->mutex);
+  std::sort(told->lines.begin(), told->lines.end());
+  EXPECT_THAT(told->lines,
+              ElementsAre("alertmanager 'central': ends with 1 not delivered",
+                          "webhook 'chat': ends with 2 not delivered"));
 }
 
 TEST_F(SinksTest, WhatWaitsIsTriedOnceMoreAtTheEnd) {

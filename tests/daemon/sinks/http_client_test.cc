@@ -149,6 +149,70 @@ TEST(HttpClientTest, DoesNotFollowRedirections) {
   EXPECT_EQ(receiver.posts().size(), 1u);
 }
 
+TEST(HttpClientTest, ReadsHowLongItShallWaitUpToABound) {
+  struct Case {
+    int status;
+    const char* header;
+    absl::Duration expected;
+  };
+  const std::vector<Case> cases = {
+      {429, "7", absl::Seconds(7)},
+      {503, "120", absl::Minutes(2)},
+      {503, "86400", absl::Minutes(5)},
+      {503, "Fri, 31 Dec 2199 23:59:59 GMT", absl::Minutes(5)},
+      {503, "Fri, 31 Dec 1999 23:59:59 GMT", absl::ZeroDuration()},
+      {503, "soon", absl::ZeroDuration()},
+      {503, "", absl::ZeroDuration()},
+      {200, "7", absl::ZeroDuration()},
+      {400, "7", absl::ZeroDuration()}};
+  HttpReceiver receiver([&](size_t n, const ReceivedPost&) {
+    return PostAnswer{.status = cases[n].status,
+                      .retry_after = cases[n].header};
+  });
+  HttpClient client({.url = receiver.url()});
+  for (const Case& each : cases) {
+    const auto response = client.Post("{}", {}, kLong);
+    ASSERT_TRUE(response.ok()) << response.status();
+    EXPECT_EQ(response->retry_after, each.expected)
+        << each.status << " " << each.header;
+  }
+}
+
+TEST(HttpClientTest, ReadsTheAddressAtEachPostAndShowsItNowhere) {
+  const TemporaryFolder folder;
+  HttpReceiver receiver([](size_t, const ReceivedPost& post) {
+    return PostAnswer{.status = 404, .body = "no " + post.path + " here"};
+  });
+  HttpClient client({.url_place = {.file = folder.File("url")}});
+  EXPECT_EQ(client.Post("{}", {}, kLong).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  for (const char* path : {"/services/first", "/services/second"}) {
+    Write(folder.File("url"), receiver.url() + path + "\n");
+    const auto response = client.Post("{}", {}, kLong);
+    ASSERT_TRUE(response.ok()) << response.status();
+    EXPECT_EQ(response->first_line, "no [path] here");
+    EXPECT_EQ(receiver.posts().back().path, path);
+  }
+  Write(folder.File("url"), "ftp://geheim");
+  const absl::Status status = client.Post("{}", {}, kLong).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(status.message().find(folder.File("url")), absl::string_view::npos);
+  EXPECT_EQ(status.message().find("geheim"), absl::string_view::npos);
+}
+
+TEST(HttpClientTest, AddsItsPathToTheAddress) {
+  const TemporaryFolder folder;
+  HttpReceiver receiver;
+  Write(folder.File("url"), receiver.url() + "/prefix/\n");
+  HttpClient client(
+      {.url_place = {.file = folder.File("url")}, .path = "/api/v2/alerts"});
+  ASSERT_TRUE(client.Post("[]", {}, kLong).ok());
+  EXPECT_EQ(receiver.posts().back().path, "/prefix/api/v2/alerts");
+  Write(folder.File("url"), receiver.url() + "/?x=1");
+  EXPECT_EQ(client.Post("[]", {}, kLong).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(HttpClientTest, NobodyThereIsUnavailable) {
   int port = 0;
   {

@@ -33,6 +33,16 @@ TEST(CheckUrlTest, RefusesCredentialsWithoutQuotingThem) {
   }
 }
 
+TEST(UrlTest, ShortenedIsWithoutWhatMayBeSecret) {
+  for (const char* url : {"http://host", "https://host:9093/"}) {
+    EXPECT_EQ(ShortenUrl(url), url);
+  }
+  EXPECT_EQ(ShortenUrl("https://[::1]:9093/geheim"), "https://[::1]:9093/…");
+  EXPECT_EQ(ShortenUrl("http://host?geheim"), "http://host/…");
+  EXPECT_EQ(PathOf("http://host:1/a/b?c#d"), "/a/b?c#d");
+  EXPECT_EQ(PathOf("http://host"), "");
+}
+
 TEST(UrlTest, NamesTheHost) {
   EXPECT_EQ(HostOf("https://[::1]:9093/path?x"), "[::1]:9093");
   EXPECT_EQ(HostOf("http://alerts.example"), "alerts.example");

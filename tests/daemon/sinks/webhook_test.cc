@@ -40,7 +40,7 @@ class WebhookTest : public ::testing::Test {
     EXPECT_TRUE(delivery.ok()) << delivery.status();
     if (!delivery.ok() || !delivery->has_value()) return "";
     headers_ = (*delivery)->headers;
-    outbox_.Done(outcome, {absl::ZeroDuration(), wall_});
+    given_up_ = outbox_.Done(outcome, {absl::ZeroDuration(), wall_});
     return (*delivery)->body;
   }
   std::string Header(const std::string& name) const {
@@ -52,6 +52,7 @@ class WebhookTest : public ::testing::Test {
 
   absl::Time wall_ = absl::FromUnixSeconds(1'700'000'000);
   HttpHeaders headers_;
+  bool given_up_ = false;
   SinkOptions options_{.external_url = "http://muster:7601",
                        .dashboard_url = "http://grafana/{run}"};
   WebhookOptions webhook_{.queue_size = 3};
@@ -88,6 +89,46 @@ TEST_F(WebhookTest, SendsInOrderUntilTaken) {
   EXPECT_THAT(Send(), HasSubstr("\"state\":\"resolved\""));
   EXPECT_EQ(Send(), "");
   EXPECT_EQ(outbox_.Due(), absl::InfiniteDuration());
+}
+
+TEST_F(WebhookTest, WhatIsRefusedThreeTimesInARowIsGivenUp) {
+  Change(1, State::kFiring);
+  Change(2, State::kFiring);
+  for (const Outcome outcome :
+       {Outcome::kRefused, Outcome::kRefused, Outcome::kFailed,
+        Outcome::kRefused, Outcome::kRefused}) {
+    EXPECT_THAT(Send(outcome), HasSubstr("\"id\":1,"));
+    EXPECT_FALSE(given_up_);
+  }
+  Send(Outcome::kRefused);
+  EXPECT_TRUE(given_up_);
+  EXPECT_EQ(outbox_.counts().dropped, 1u);
+  // Each change has as many attempts.
+  EXPECT_THAT(Send(Outcome::kRefused), HasSubstr("\"id\":2,"));
+  EXPECT_FALSE(given_up_);
+  EXPECT_THAT(Send(), HasSubstr("\"id\":2,"));
+  EXPECT_EQ(outbox_.counts().held, 0u);
+  EXPECT_EQ(outbox_.counts().dropped, 1u);
+}
+
+TEST_F(WebhookTest, WhatWasGivenUpIsNotSentByTheNextDaemon) {
+  const TemporaryFolder folder;
+  const Moment now{absl::ZeroDuration(), wall_};
+  {
+    WebhookOutbox outbox(options_, webhook_,
+                         std::make_unique<Journal>(folder.File("queue")));
+    outbox.Take("gpt", AnAlert(1, State::kFiring, wall_), now);
+    outbox.Take("gpt", AnAlert(2, State::kFiring, wall_), now);
+    outbox.Keep();
+    for (int i = 0; i < WebhookOutbox::kRefusals; ++i) {
+      ASSERT_TRUE(outbox.Make(now).ok());
+      outbox.Done(Outcome::kRefused, now);
+    }
+  }
+  WebhookOutbox next(options_, webhook_,
+                     std::make_unique<Journal>(folder.File("queue")));
+  EXPECT_EQ(next.counts().held, 1u);
+  EXPECT_THAT((*next.Make(now))->body, HasSubstr("\"id\":2,"));
 }
 
 TEST_F(WebhookTest, OldestGoesWhenThereIsNoPlace) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "daemon/sinks/remote_write/marks.h"
@@ -12,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "prometheus_write/write_request.pb.h"
 #include "tests/daemon/sinks/remote_write/stored_run.h"
+#include "tests/testing/fake_clock.h"
 #include "tests/testing/http_receiver.h"
 #include "tests/testing/temporary_folder.h"
 
@@ -191,6 +193,101 @@ TEST(RemoteWriteTest, DoesNotWaitForAReceiverThatHangs) {
   Take(*remote_write, 2, kRunBegan);
   remote_write->Stop(absl::ZeroDuration());
   EXPECT_EQ(remote_write->stats().sent, 0u);
+}
+
+// Memory of a step without ranks.
+int64_t StepBytes() {
+  const consistency::Measures measures;
+  return MakeStep({}, kRunBegan, &measures, 0).bytes();
+}
+
+TEST(RemoteWriteTest, ASilentRunWithAFullQueueDoesNotPushOutTheOthers) {
+  HttpReceiver receiver;
+  Options options;
+  options.endpoint.url = receiver.url();
+  options.interval = absl::Hours(1);  // all waits until Stop()
+  options.queue_bytes = 10 * StepBytes();
+  const auto remote_write = *RemoteWrite::Create(
+      options, "", Clock::System(), [](bool, const std::string&) {});
+  const auto take = [&](const char* run, uint64_t step) {
+    consistency::Measures measures;
+    measures.step = step;
+    remote_write->Take(run, 0, 0, kRunBegan, &measures);
+  };
+  for (uint64_t step = 1; step <= 10; ++step) take("silent", step);
+  for (uint64_t step = 101; step <= 104; ++step) take("live", step);
+  EXPECT_EQ(remote_write->stats().dropped, 5 * 4u);
+  remote_write->Stop(absl::Seconds(30));
+  std::vector<double> live;
+  for (const auto& [time, step] : StepsIn(receiver.posts())) {
+    if (step > 100) live.push_back(step);
+  }
+  EXPECT_THAT(live, ElementsAre(101, 102, 103, 104));
+}
+
+// What may be sent again is what a restart begins with.
+TEST(RemoteWriteTest, WhatIsKeptToBeSentAgainTakesHalfOfTheMemory) {
+  const TemporaryFolder folder;
+  const std::string history = folder.File("history.db");
+  const std::string marks = history + ".remote_write";
+  auto writer = testing::OpenHistory(history);
+  const int64_t run = testing::StoreRun(*writer, "r", 9, false);
+  writer->Stop();
+  ASSERT_TRUE(WriteMarks(marks, {.since_ms = 0, .runs = {}}).ok());
+  HttpReceiver receiver;
+  Options options;
+  options.endpoint.url = receiver.url();
+  options.interval = absl::Milliseconds(10);
+  options.resend = absl::Minutes(10);
+  options.queue_bytes = 4 * StepBytes();
+  const auto remote_write = *RemoteWrite::Create(
+      options, history, Clock::System(), [](bool, const std::string&) {});
+  remote_write->Stop(absl::Seconds(30));
+  EXPECT_EQ(StepsIn(receiver.posts()).size(), 9u);
+  // Steps 1 … 9 lie at positions 1, 2, 4, … 10; two are kept.
+  EXPECT_EQ(ReadMarks(marks)->runs.at("r").place, (Place{run, 8}));
+}
+
+TEST(RemoteWriteTest, ForgetsWhatItHasNotHeardOfForLong) {
+  testing::FakeClock clock;
+  HttpReceiver receiver;
+  Options options;
+  options.endpoint.url = receiver.url();
+  options.interval = absl::Milliseconds(1);
+  const auto remote_write = *RemoteWrite::Create(
+      options, "", clock.clock(), [](bool, const std::string&) {});
+  Take(*remote_write, 1, clock.clock().wall());
+  while (remote_write->stats().runs == 0) std::this_thread::yield();
+  clock.Advance(absl::Hours(2));
+  while (remote_write->stats().runs != 0) std::this_thread::yield();
+  Take(*remote_write, 2, clock.clock().wall());
+  remote_write->Stop(absl::Seconds(30));
+  EXPECT_EQ(StepsIn(receiver.posts()).size(), 2u);
+}
+
+TEST(RemoteWriteTest, TellsWhenTimesAreFarAheadOfTheClock) {
+  HttpReceiver receiver;
+  Options options;
+  options.endpoint.url = receiver.url();
+  options.interval = absl::Hours(1);
+  options.batch_samples = 1;  // a step in a request
+  std::vector<std::string> told;
+  const auto remote_write = *RemoteWrite::Create(
+      options, "", Clock::System(), [&](bool failing, const std::string& line) {
+        told.push_back((failing ? "! " : "") + line);
+      });
+  Take(*remote_write, 1, kRunBegan + absl::Hours(24));
+  Take(*remote_write, 2, kRunBegan);
+  Take(*remote_write, 3, kRunBegan + absl::Seconds(1));
+  Take(*remote_write, 4, kRunBegan + absl::Hours(25));
+  remote_write->Stop(absl::Seconds(30));
+  EXPECT_THAT(
+      told,
+      ElementsAre("! remote write: the samples of run 'r' are dated 24h0.001s "
+                  "ahead of the clock, which was set back: a receiver takes "
+                  "none that are older",
+                  "remote write: the samples of run 'r' have the clock's time "
+                  "again"));
 }
 
 }  // namespace

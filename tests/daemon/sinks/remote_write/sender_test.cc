@@ -33,14 +33,17 @@ class Receiver {
         (void)Store(body);
         return absl::UnavailableError("broken off");
       }
+      if (status == kStop) return absl::CancelledError("cancelled");
       if (status == 0) return absl::UnavailableError("not reached");
-      if (status != 200) return HttpResponse{status, "no"};
+      if (status != 200) return HttpResponse{status, "no", retry_after};
     }
     return Store(body);
   }
 
   static constexpr int kStoreAndBreakOff = -1;
-  std::vector<int> answers;  // to the next posts, in place of storing
+  static constexpr int kStop = -2;
+  std::vector<int> answers;    // to the next posts, in place of storing
+  absl::Duration retry_after;  // that they ask for
   int posts = 0;
   // Values of muster_step by time.
   std::map<int64_t, double> stored;
@@ -206,6 +209,27 @@ TEST_F(SenderTest, OneRefusedStepDoesNotTakeOthersWithIt) {
   EXPECT_EQ(counts_[Fate::kRefused], 4);
   EXPECT_EQ(counts_[Fate::kSent], 20);
   EXPECT_THAT(lines_, ElementsAre(HasSubstr("out of order sample")));
+}
+
+TEST_F(SenderTest, StopIsNoFailureOfTheReceiver) {
+  receiver_.answers = {Receiver::kStop};
+  EXPECT_FALSE(Deliver(Steps(0, 3)));
+  EXPECT_TRUE(lines_.empty());
+  EXPECT_TRUE(waits_.empty());
+  EXPECT_EQ(retries_, 0);
+  EXPECT_FALSE(sender_.TakeOutage());
+}
+
+TEST_F(SenderTest, WaitsAsLongAsTheReceiverAsksIfThatIsLonger) {
+  receiver_.answers = {429, 503};
+  receiver_.retry_after = absl::Seconds(90);
+  EXPECT_TRUE(Deliver(Steps(0, 0)));
+  EXPECT_THAT(waits_, ElementsAre(absl::Seconds(90), absl::Seconds(90)));
+  waits_.clear();
+  receiver_.answers = {429};
+  receiver_.retry_after = absl::Milliseconds(1);
+  EXPECT_TRUE(Deliver(Steps(1, 1)));
+  EXPECT_THAT(waits_, ElementsAre(absl::Milliseconds(250)));
 }
 
 }  // namespace
