@@ -83,9 +83,10 @@ class Ranks:
         return sorted(delays)
 
     def finish(self):
+        complete = all(m.stats().acknowledged == self._step for m in self._monitors)
         for monitor in self._monitors:
             monitor.close()
-        return all(m.stats().acknowledged == self._step for m in self._monitors)
+        return complete
 
 
 class Attack:

@@ -159,7 +159,7 @@ TEST_F(GateTest, ExchangesAPairAndKeepsTheOldOneWhileTheNewIsBad) {
   gate->Refresh();
   EXPECT_EQ(gate->tls()->chain, authority_.Text("two.pem"));
   EXPECT_EQ(lines_.size(), 2u);
-  EXPECT_EQ(lines_.back().substr(0, 24), "  tls: files re-read; the");
+  EXPECT_EQ(lines_.back().substr(0, 25), "  tls: files re-read; the");
   EXPECT_FALSE(gate->stats().stale);
 }
 
