@@ -1,4 +1,5 @@
 // musterd: the Muster daemon.
+#include <malloc.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -51,6 +52,17 @@ void WarnOfExposure(const Config& config) {
   warn(config.http_address, identity.tls.enabled() && identity.tls.http);
 }
 
+// What a burst of reports frees, the next one needs: by default the C library
+// gives it back to the kernel each time, which then has to clear it again, at
+// an eighth of the daemon's processor time under load. So up to this much stays
+// with each of the library's arenas.
+void KeepFreedMemory() {
+#ifdef __GLIBC__
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+#endif
+}
+
 void Reload(int argc, char** argv, Server& server) {
   const auto parsed = ParseCommandLine(argc, argv, std::getenv);
   if (!parsed.ok()) {
@@ -68,6 +80,7 @@ void Reload(int argc, char** argv, Server& server) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   // Before any thread starts, so that all inherit the mask.
   sigset_t signals;
   sigemptyset(&signals);

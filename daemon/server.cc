@@ -403,10 +403,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
   if (!history.ok()) return history.status();
   auto remote_write = OpenRemoteWrite(config, history->get(), clock);
   if (!remote_write.ok()) return remote_write.status();
-  auto impl =
-      std::make_unique<Impl>(config, std::move(clock), *std::move(gate),
-                             *std::move(folder_lock),
-                             *std::move(remote_write), *std::move(history));
+  auto impl = std::make_unique<Impl>(
+      config, std::move(clock), *std::move(gate), *std::move(folder_lock),
+      *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;

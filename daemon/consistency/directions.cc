@@ -63,17 +63,37 @@ DirectionSums SumDirections(const Frame& frame,
   sums.sum.assign(width, 0);
   sums.gradient_sum.assign(width, 0);
   const bool has_reference = reference.size() == width;
-  std::vector<float> numbers(width);
-  for (size_t i : sums.indices) {
-    const Report& report = frame.reports[i];
-    const double length =
-        std::sqrt(DecodeHalves(report.sketch.data(), width, numbers.data()));
-    sums.lengths.push_back(length);
-    const double product =
-        AddScaled(numbers.data(), width, 1 / length, sums.sum.data(),
-                  *report.gradient_norm / length, sums.gradient_sum.data(),
-                  has_reference ? reference.data() : nullptr);
-    if (has_reference) sums.on_reference.push_back(product / length);
+  sums.lengths.reserve(sums.count());
+  std::vector<float> numbers(kTogether * width);
+  const float* rows[kTogether];
+  double scales[kTogether];
+  double norm_scales[kTogether];
+  double products[kTogether];
+  for (size_t done = 0; done < sums.count();) {
+    const size_t rest = sums.count() - done;
+    const size_t count = has_reference && rest >= kTogether ? kTogether : 1;
+    for (size_t row = 0; row < count; ++row) {
+      const Report& report = frame.reports[sums.indices[done + row]];
+      float* decoded = &numbers[row * width];
+      const double length =
+          std::sqrt(DecodeHalves(report.sketch.data(), width, decoded));
+      sums.lengths.push_back(length);
+      rows[row] = decoded;
+      scales[row] = 1 / length;
+      norm_scales[row] = *report.gradient_norm / length;
+    }
+    if (count == kTogether) {
+      AddFourScaled(rows, width, scales, sums.sum.data(), norm_scales,
+                    sums.gradient_sum.data(), reference.data(), products);
+    } else {
+      products[0] = AddScaled(rows[0], width, scales[0], sums.sum.data(),
+                              norm_scales[0], sums.gradient_sum.data(),
+                              has_reference ? reference.data() : nullptr);
+    }
+    for (size_t row = 0; has_reference && row < count; ++row) {
+      sums.on_reference.push_back(products[row] / sums.lengths[done + row]);
+    }
+    done += count;
   }
   return sums;
 }

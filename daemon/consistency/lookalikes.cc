@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "daemon/base/disjoint_sets.h"
 #include "daemon/consistency/measure.h"
@@ -44,27 +46,27 @@ void LinkByDirection(const frames::Frame& frame, std::span<size_t> order,
 
 std::vector<RankPair> FindLookalikes(const frames::Frame& frame) {
   const auto& reports = frame.reports;
-  std::vector<size_t> order;
+  // Beside their losses: reports are large, and far apart in memory.
+  std::vector<std::pair<double, size_t>> by_loss;
   for (size_t i : ComparableDirections(frame)) {
     const frames::Report& report = reports[i];
     if (report.loss && std::isfinite(*report.loss) && *report.loss != 0 &&
         *report.gradient_norm > 0) {
-      order.push_back(i);
+      by_loss.emplace_back(*report.loss, i);
     }
   }
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return *reports[a].loss < *reports[b].loss;
-  });
+  std::sort(by_loss.begin(), by_loss.end());
   DisjointSets sets(reports.size());
   std::vector<RankPair> pairs;
-  for (size_t begin = 0; begin < order.size();) {
+  std::vector<size_t> chain;
+  for (size_t begin = 0; begin < by_loss.size();) {
+    chain = {by_loss[begin].second};
     size_t end = begin + 1;
-    while (end < order.size() &&
-           Close(*reports[order[end - 1]].loss, *reports[order[end]].loss)) {
-      ++end;
+    while (end < by_loss.size() &&
+           Close(by_loss[end - 1].first, by_loss[end].first)) {
+      chain.push_back(by_loss[end++].second);
     }
-    LinkByDirection(frame, std::span(order).subspan(begin, end - begin), sets,
-                    pairs);
+    if (chain.size() > 1) LinkByDirection(frame, chain, sets, pairs);
     begin = end;
   }
   return pairs;

@@ -35,6 +35,10 @@ HWY_INLINE Vector Load(const float* x) {
 }
 HWY_INLINE Vector Load(const double* x) { return hn::LoadU(Doubles(), x); }
 
+HWY_INLINE double SumOfPartials(const double* p) {
+  return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+}
+
 // `term(j)` is the vector of the terms j … j + kLanes − 1, `last(j)` one term.
 template <typename Term, typename Last>
 HWY_INLINE double Sum(size_t numbers, Term term, Last last) {
@@ -51,7 +55,7 @@ HWY_INLINE double Sum(size_t numbers, Term term, Last last) {
     hn::StoreU(partial[v], Doubles(), p + v * kLanes);
   }
   for (; j < numbers; ++j) p[j % kPartials] += last(j);
-  return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+  return SumOfPartials(p);
 }
 
 // `halves` has kLanes numbers.
@@ -132,6 +136,49 @@ double AddScaled(const float* x, size_t numbers, double scale, double* sum,
       [&](size_t j) { return add_one(j) * y[j]; });
 }
 
+void AddFourScaled(const float* const* x, size_t numbers, const double* scales,
+                   double* sum, const double* other_scales, double* other_sum,
+                   const double* y, double* products) {
+  Vector partial[kTogether][kVectors];
+  Vector factors[kTogether];
+  Vector other_factors[kTogether];
+  for (size_t row = 0; row < kTogether; ++row) {
+    for (Vector& each : partial[row]) each = hn::Zero(Doubles());
+    factors[row] = hn::Set(Doubles(), scales[row]);
+    other_factors[row] = hn::Set(Doubles(), other_scales[row]);
+  }
+  size_t j = 0;
+  for (; j + kPartials <= numbers; j += kPartials) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const size_t at = j + v * kLanes;
+      const Vector with = Load(y + at);
+      Vector here = Load(sum + at);
+      Vector other = Load(other_sum + at);
+      for (size_t row = 0; row < kTogether; ++row) {
+        const Vector value = Load(x[row] + at);
+        here = hn::Add(here, hn::Mul(factors[row], value));
+        other = hn::Add(other, hn::Mul(other_factors[row], value));
+        partial[row][v] = hn::Add(partial[row][v], hn::Mul(value, with));
+      }
+      hn::StoreU(here, Doubles(), sum + at);
+      hn::StoreU(other, Doubles(), other_sum + at);
+    }
+  }
+  for (size_t row = 0; row < kTogether; ++row) {
+    double p[kPartials];
+    for (size_t v = 0; v < kVectors; ++v) {
+      hn::StoreU(partial[row][v], Doubles(), p + v * kLanes);
+    }
+    for (size_t k = j; k < numbers; ++k) {
+      const double value = x[row][k];
+      sum[k] += scales[row] * value;
+      other_sum[k] += other_scales[row] * value;
+      p[k % kPartials] += value * y[k];
+    }
+    products[row] = SumOfPartials(p);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace muster::consistency
 HWY_AFTER_NAMESPACE();
@@ -143,6 +190,7 @@ HWY_EXPORT(DecodeHalves);
 HWY_EXPORT(SumOfHalfProducts);
 HWY_EXPORT(SumOfProducts);
 HWY_EXPORT(AddScaled);
+HWY_EXPORT(AddFourScaled);
 
 double DecodeHalves(const char* halves, size_t numbers, float* decoded) {
   return HWY_DYNAMIC_DISPATCH(DecodeHalves)(halves, numbers, decoded);
@@ -157,6 +205,12 @@ double AddScaled(const float* x, size_t numbers, double scale, double* sum,
                  double other_scale, double* other_sum, const double* y) {
   return HWY_DYNAMIC_DISPATCH(AddScaled)(x, numbers, scale, sum, other_scale,
                                          other_sum, y);
+}
+void AddFourScaled(const float* const* x, size_t numbers, const double* scales,
+                   double* sum, const double* other_scales, double* other_sum,
+                   const double* y, double* products) {
+  HWY_DYNAMIC_DISPATCH(AddFourScaled)
+  (x, numbers, scales, sum, other_scales, other_sum, y, products);
 }
 
 }  // namespace muster::consistency

@@ -24,6 +24,14 @@ double SumOfProducts(const double* x, const double* y, size_t numbers);
 double AddScaled(const float* x, size_t numbers, double scale, double* sum,
                  double other_scale, double* other_sum, const double* y);
 
+// As AddScaled of x[0] … x[3] one after the other, to the same bits; all four
+// go through the sums together, which is where the time goes. products[i] is
+// what the call for x[i] returns.
+inline constexpr size_t kTogether = 4;
+void AddFourScaled(const float* const* x, size_t numbers, const double* scales,
+                   double* sum, const double* other_scales, double* other_sum,
+                   const double* y, double* products);
+
 }  // namespace muster::consistency
 
 #endif  // MUSTER_DAEMON_CONSISTENCY_VECTOR_SUMS_H_

@@ -47,8 +47,11 @@ std::vector<GroupMetric> MetricsOf(Kind kind) {
 
 GroupShift::GroupShift(Kind kind, const GroupShiftOptions& options,
                        std::shared_ptr<const ReferenceCurve> reference)
-    : kind_(kind), options_(options), reference_(std::move(reference)) {
-  for (GroupMetric metric : MetricsOf(kind)) {
+    : kind_(kind),
+      options_(options),
+      reference_(std::move(reference)),
+      metrics_(MetricsOf(kind)) {
+  for (GroupMetric metric : metrics_) {
     const std::string subject = SubjectOf(metric);
     series_.push_back(
         {metric,
@@ -75,7 +78,7 @@ void GroupShift::OnFrame(const JudgedFrame& judged, std::vector<Finding>& out) {
   attempt_ = frame.attempt;
   last_step_ = frame.step;
   ++frame_;
-  const GroupValues group = GroupValuesOf(judged.measures);
+  const GroupValues group = GroupValuesOf(judged.measures, metrics_);
   if (changes_.Take(frame, group.log_weight)) Restart(Phase::kClear, out);
   for (Series& series : series_) {
     JudgeSeries(group, series, out);

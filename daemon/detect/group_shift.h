@@ -94,6 +94,7 @@ class GroupShift : public Detector {
   const Kind kind_;
   const GroupShiftOptions options_;
   const std::shared_ptr<const ReferenceCurve> reference_;
+  const std::vector<GroupMetric> metrics_;
   double threshold_;  // of a stream's statistic
   std::vector<Series> series_;
   StatedChanges changes_;

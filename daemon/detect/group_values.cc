@@ -25,38 +25,57 @@ double LogWeight(const consistency::Measures& measures) {
 
 std::optional<double> LogSpread(std::vector<double>& values) {
   if (values.size() < 2) return std::nullopt;
-  std::sort(values.begin(), values.end());
-  const double spread = RobustSpread(values);
-  if (!(spread > 0)) return std::nullopt;
+  const double spread = FindMedianAndSpread(values).spread;
+  if (!(spread > 0) || std::isinf(spread)) return std::nullopt;
   return std::log(spread);
+}
+
+std::optional<double> LogLossSpread(const consistency::Measures& measures) {
+  std::vector<double> losses;
+  losses.reserve(measures.ranks.size());
+  for (const consistency::RankMeasures& rank : measures.ranks) {
+    if (rank.loss && std::isfinite(*rank.loss)) losses.push_back(*rank.loss);
+  }
+  return LogSpread(losses);
+}
+
+std::optional<double> LogNormSpread(const consistency::Measures& measures) {
+  std::vector<double> log_norms;
+  log_norms.reserve(measures.ranks.size());
+  for (const consistency::RankMeasures& rank : measures.ranks) {
+    if (rank.gradient_norm && *rank.gradient_norm > 0) {
+      log_norms.push_back(std::log(*rank.gradient_norm));
+    }
+  }
+  return LogSpread(log_norms);
 }
 
 }  // namespace
 
-GroupValues GroupValuesOf(const consistency::Measures& measures) {
+GroupValues GroupValuesOf(const consistency::Measures& measures,
+                          std::span<const GroupMetric> metrics) {
   GroupValues group;
   if (4 * measures.ranks.size() <= 3 * uint64_t{measures.ranks_expected}) {
     return group;
   }
   group.log_weight = LogWeight(measures);
-  std::vector<double> losses;
-  std::vector<double> log_norms;
-  for (const consistency::RankMeasures& rank : measures.ranks) {
-    if (rank.loss && std::isfinite(*rank.loss)) losses.push_back(*rank.loss);
-    if (rank.gradient_norm && *rank.gradient_norm > 0) {
-      log_norms.push_back(std::log(*rank.gradient_norm));
+  for (GroupMetric metric : metrics) {
+    std::optional<double>& value = group.values[static_cast<size_t>(metric)];
+    switch (metric) {
+      case GroupMetric::kLoss:
+        value = LogLossSpread(measures);
+        if (value) *value += group.log_weight / 2;
+        break;
+      case GroupMetric::kGradientNorm:
+        value = LogNormSpread(measures);
+        break;
+      case GroupMetric::kDirection:
+        if (!measures.cosine_mean) break;
+        const double cosine =
+            std::clamp(*measures.cosine_mean, kLeastCosine, 1 - kLeastCosine);
+        value = std::log(cosine / (1 - cosine)) - group.log_weight;
+        break;
     }
-  }
-  auto& loss = group.values[static_cast<size_t>(GroupMetric::kLoss)];
-  loss = LogSpread(losses);
-  if (loss) *loss += group.log_weight / 2;
-  group.values[static_cast<size_t>(GroupMetric::kGradientNorm)] =
-      LogSpread(log_norms);
-  if (measures.cosine_mean) {
-    const double cosine =
-        std::clamp(*measures.cosine_mean, kLeastCosine, 1 - kLeastCosine);
-    group.values[static_cast<size_t>(GroupMetric::kDirection)] =
-        std::log(cosine / (1 - cosine)) - group.log_weight;
   }
   return group;
 }

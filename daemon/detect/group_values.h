@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 
 #include "daemon/consistency/measures.h"
 
@@ -35,7 +36,9 @@ struct GroupValues {
     return values[static_cast<size_t>(metric)];
   }
 };
-GroupValues GroupValuesOf(const consistency::Measures& measures);
+// Only those of `metrics`, if not all are wanted.
+GroupValues GroupValuesOf(const consistency::Measures& measures,
+                          std::span<const GroupMetric> metrics = kGroupMetrics);
 
 // What a value means to people: standard deviation of the losses, coefficient
 // of variation of the norms, mean cosine; at the weight exp(log_weight).

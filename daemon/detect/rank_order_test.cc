@@ -33,8 +33,31 @@ Orders OrdersAmong(std::span<const double> values, double value, double margin,
   return orders;
 }
 
+void OrdersOfAll(std::span<const double> values, double margin,
+                 std::vector<Orders>& orders) {
+  const size_t count = values.size();
+  orders.resize(count);
+  // Of the value in turn: the first not below its lower bound, and one past the
+  // last not above its upper bound.
+  size_t low = 0;
+  size_t high = 0;
+  for (size_t i = 0; i < count; ++i) {
+    while (values[low] < values[i] - margin) ++low;
+    while (high < count && values[high] <= values[i] + margin) ++high;
+    Orders& each = orders[i];
+    if (margin > 0) {
+      each.upper = {count - low - 1, 0, count};
+      each.lower = {high - 1, 0, count};
+    } else {
+      each.upper = {count - high, high - low - 1, count};
+      each.lower = {low, high - low - 1, count};
+    }
+  }
+}
+
 void BetTable::Prepare(size_t count) {
-  for (size_t k = powers_.size(); k <= count; ++k) {
+  // One more: a value from outside may be compared with them.
+  for (size_t k = powers_.size(); k <= count + 1; ++k) {
     const auto value = static_cast<double>(k);
     Bets power;
     Bets scale;
@@ -45,9 +68,12 @@ void BetTable::Prepare(size_t count) {
     powers_.push_back(power);
     scales_.push_back(scale);
   }
+  if (count == untied_.size()) return;
+  untied_.clear();
+  for (size_t k = 0; k < count; ++k) untied_.push_back(Compute({k, 0, count}));
 }
 
-Bets BetTable::BetsOn(const Order& order) const {
+Bets BetTable::Compute(const Order& order) const {
   // The sum of the bets on tied positions telescopes too.
   const Bets& low = powers_[order.beyond];
   const Bets& high = powers_[order.beyond + order.tied + 1];
@@ -58,31 +84,6 @@ Bets BetTable::BetsOn(const Order& order) const {
     bets[i] = scale[i] * (high[i] - low[i]) / positions;
   }
   return bets;
-}
-
-void RankOrderStream::Add(const Bets& bets, uint64_t step, double deviation) {
-  double sum = 0;
-  for (size_t i = 0; i < bets.size(); ++i) {
-    evidence_[i] = bets[i] * (1 + evidence_[i]);
-    sum += bets[i];
-  }
-  const double mean_bet = sum / static_cast<double>(bets.size());
-  if (page_ <= 1) {
-    page_ = mean_bet;
-    onset_step_ = step;
-    onset_bets_ = 0;
-    deviation_sum_ = 0;
-  } else {
-    page_ *= mean_bet;
-  }
-  ++onset_bets_;
-  deviation_sum_ += deviation;
-}
-
-double RankOrderStream::statistic() const {
-  double sum = 0;
-  for (double evidence : evidence_) sum += evidence;
-  return sum / static_cast<double>(evidence_.size());
 }
 
 }  // namespace muster::detect

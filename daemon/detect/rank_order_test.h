@@ -31,6 +31,11 @@ struct Orders {
 Orders OrdersAmong(std::span<const double> values, double value, double margin,
                    bool included);
 
+// Orders of each of the ascending `values` among them all, as OrdersAmong()
+// finds them one by one, in one pass.
+void OrdersOfAll(std::span<const double> values, double margin,
+                 std::vector<Orders>& orders);
+
 inline constexpr std::array<double, 5> kExponents = {0.1, 0.25, 0.5, 0.75, 0.9};
 using Bets = std::array<double, kExponents.size()>;
 
@@ -46,13 +51,22 @@ using Bets = std::array<double, kExponents.size()>;
 // Thread-compatible; grows to the largest M seen.
 class BetTable {
  public:
-  // Requires a call of Prepare(count) before, count ≥ 1.
-  Bets BetsOn(const Order& order) const;
+  // Requires that order.count is at most one more than was prepared last.
+  Bets BetsOn(const Order& order) const {
+    if (order.tied == 0 && order.count == untied_.size()) {
+      return untied_[order.beyond];
+    }
+    return Compute(order);
+  }
+  // Bets on orders among `count` values without ties are looked up from now on.
   void Prepare(size_t count);
 
  private:
+  Bets Compute(const Order& order) const;
+
   std::vector<Bets> powers_;  // k^ε for k = 0 …
   std::vector<Bets> scales_;  // M^(1−ε) for M = 0 …
+  std::vector<Bets> untied_;  // by the number beyond
 };
 
 // One stream of bets. Statistic: W_ε ← e_ε (1 + W_ε) from 0 (Shiryaev–Roberts),
@@ -69,10 +83,27 @@ class BetTable {
 class RankOrderStream {
  public:
   // `deviation`: how far out the value was, for evidence only.
-  void Add(const Bets& bets, uint64_t step, double deviation);
+  void Add(const Bets& bets, uint64_t step, double deviation) {
+    double sum = 0;
+    for (size_t i = 0; i < bets.size(); ++i) {
+      evidence_[i] = bets[i] * (1 + evidence_[i]);
+      sum += bets[i];
+    }
+    const double mean_bet = sum / static_cast<double>(bets.size());
+    // As likely as not: selections, not branches.
+    const bool starts = page_ <= 1;
+    page_ = (starts ? 1 : page_) * mean_bet;
+    onset_step_ = starts ? step : onset_step_;
+    onset_bets_ = (starts ? 0 : onset_bets_) + 1;
+    deviation_sum_ = (starts ? 0 : deviation_sum_) + deviation;
+  }
   void Restart() { *this = RankOrderStream(); }
 
-  double statistic() const;
+  double statistic() const {
+    double sum = 0;
+    for (double evidence : evidence_) sum += evidence;
+    return sum / static_cast<double>(evidence_.size());
+  }
   // Since when the rank has been odd: the last restart of Page's cumulative sum
   // with the mean of the bets, the usual estimate of a change point. Steps,
   // number of bets and mean deviation since then; meaningful where statistic()

@@ -81,16 +81,13 @@ void RankOutlier::JudgeOrders(Metric metric,
                               const consistency::Measures& measures) {
   MetricState& state = metrics_[static_cast<size_t>(metric)];
   ComparableValues(metric, measures, world_size_, values_);
-  reference_.clear();
-  for (const RankValue& value : values_) {
-    if (!excluded_[value.rank]) reference_.push_back(value.value);
-  }
-  std::sort(reference_.begin(), reference_.end());
+  SortReference();
   state.scale = state.spread.Pooled();
   state.history = state.spread.pushed();
   state.margin = std::max(options_.margin * state.scale, state.floor);
   if (state.history >= static_cast<uint64_t>(options_.warmup_frames)) {
-    bets_.Prepare(reference_.size() + 1);
+    bets_.Prepare(reference_.size());
+    OrdersOfAll(reference_, state.margin, orders_);
     host_bets_.assign(hosts_.groups().size(), HostBets());
     for (const RankValue& value : values_) Bet(metric, value);
     BetOnHosts(metric);
@@ -98,26 +95,36 @@ void RankOutlier::JudgeOrders(Metric metric,
   if (reference_.size() >= 2) state.spread.Push(RobustSpread(reference_));
 }
 
+void RankOutlier::SortReference() {
+  ascending_.clear();
+  for (const RankValue& value : values_) {
+    if (!excluded_[value.rank]) ascending_.push_back(value);
+  }
+  std::sort(
+      ascending_.begin(), ascending_.end(),
+      [](const RankValue& a, const RankValue& b) { return a.value < b.value; });
+  reference_.resize(ascending_.size());
+  for (size_t i = 0; i < ascending_.size(); ++i) {
+    reference_[i] = ascending_[i].value;
+    place_[ascending_[i].rank] = static_cast<uint32_t>(i);
+  }
+}
+
 void RankOutlier::Bet(Metric metric, const RankValue& value) {
   const MetricState& state = metrics_[static_cast<size_t>(metric)];
   const bool included = !excluded_[value.rank];
   const Orders orders =
-      OrdersAmong(reference_, value.value, state.margin, included);
+      included ? orders_[place_[value.rank]]
+               : OrdersAmong(reference_, value.value, state.margin, false);
   const size_t count = orders.upper.count;
   // Where all are tied, every bet is 1: no evidence, and no growth either.
   if (count < 2 || orders.upper.tied == count - 1) return;
 
-  double others = 0;
-  if (included) {
-    const auto self =
-        std::lower_bound(reference_.begin(), reference_.end(), value.value);
-    others = SortedMedianWithout(reference_, self - reference_.begin());
-  } else {
-    others = SortedMedian(reference_);
-  }
+  const double others =
+      included ? SortedMedianWithout(reference_, place_[value.rank])
+               : SortedMedian(reference_);
   const double difference = value.value - others;
-  Recent& recent =
-      recent_[value.rank * kMetrics.size() + static_cast<size_t>(metric)];
+  Recent& recent = RecentOf(value.rank, metric);
   recent.above = recent.above << 1 | (difference > 0 ? 1 : 0);
   recent.below = recent.below << 1 | (difference < 0 ? 1 : 0);
 
@@ -226,8 +233,7 @@ void RankOutlier::RaiseCrossing(const Crossing& crossing,
   finding.value = std::abs(stream.mean_deviation());
   finding.expected =
       state.scale > 0 ? state.margin / state.scale : options_.margin;
-  const Recent& recent = recent_[crossing.rank * kMetrics.size() +
-                                 static_cast<size_t>(crossing.metric)];
+  const Recent& recent = RecentOf(crossing.rank, crossing.metric);
   const uint64_t steps = std::min(stream.onset_bets(), kRecentSteps);
   const uint64_t side =
       (crossing.side == kUpper ? recent.above : recent.below) &
@@ -263,10 +269,11 @@ void RankOutlier::JudgeGross(Metric metric,
     for (const RankValue& value : values_) {
       if (!excluded_[value.rank]) reference_.push_back(value.value);
     }
-    std::sort(reference_.begin(), reference_.end());
     scale = state.log_spread.Pooled();
     history = state.log_spread.pushed();
-    if (reference_.size() >= 2) state.log_spread.Push(RobustSpread(reference_));
+    if (reference_.size() >= 2) {
+      state.log_spread.Push(FindMedianAndSpread(reference_).spread);
+    }
   }
   if (history < static_cast<uint64_t>(options_.gross_after_frames)) return;
   FindGross(values_, metric == Metric::kLoss ? 1 : 0.5, scale, gross_);
@@ -363,9 +370,12 @@ void RankOutlier::Clear(const Standing& standing, Phase phase,
 }
 
 RankOrderStream& RankOutlier::Stream(uint32_t rank, Metric metric, Side side) {
-  return streams_[(rank * kMetrics.size() + static_cast<size_t>(metric)) *
-                      kSides +
+  return streams_[(static_cast<size_t>(metric) * world_size_ + rank) * kSides +
                   side];
+}
+
+RankOutlier::Recent& RankOutlier::RecentOf(uint32_t rank, Metric metric) {
+  return recent_[static_cast<size_t>(metric) * world_size_ + rank];
 }
 
 RankOrderStream& RankOutlier::HostStream(size_t host, Metric metric,
@@ -412,6 +422,7 @@ void RankOutlier::Reset(uint32_t world_size, std::vector<Finding>& out) {
   streams_.assign(world_size * kMetrics.size() * kSides, RankOrderStream());
   recent_.assign(world_size * kMetrics.size(), Recent());
   excluded_.assign(world_size, 0);
+  place_.assign(world_size, 0);
   for (MetricState& state : metrics_) {
     state.spread.Clear();
     state.log_spread.Clear();

@@ -99,6 +99,8 @@ class RankOutlier : public Detector {
   };
 
   void JudgeOrders(Metric metric, const consistency::Measures& measures);
+  // Fills what is kept of the frame's reference from values_.
+  void SortReference();
   void Bet(Metric metric, const RankValue& value);
   void BetOnHosts(Metric metric);
   void TakeCrossings(const consistency::Measures& measures,
@@ -128,6 +130,7 @@ class RankOutlier : public Detector {
   void Clear(const Standing& standing, Phase phase,
              std::vector<Finding>& out) const;
   RankOrderStream& Stream(uint32_t rank, Metric metric, Side side);
+  Recent& RecentOf(uint32_t rank, Metric metric);
   RankOrderStream& HostStream(size_t host, Metric metric, Side side);
   RankOrderStream& StreamOf(const Crossing& crossing);
   // Follows the alerts that stand.
@@ -143,10 +146,10 @@ class RankOutlier : public Detector {
   double threshold_ = 0;  // of a stream's statistic
   uint32_t attempt_ = 0;
   uint64_t last_step_ = 0;
-  uint64_t frame_ = 0;  // frames judged so far
-  std::vector<RankOrderStream> streams_;
-  std::vector<Recent> recent_;
-  std::vector<uint8_t> excluded_;  // by rank: blamed by a standing alert
+  uint64_t frame_ = 0;                    // frames judged so far
+  std::vector<RankOrderStream> streams_;  // by metric, rank and side
+  std::vector<Recent> recent_;            // by metric and rank
+  std::vector<uint8_t> excluded_;         // by rank: blamed by a standing alert
   HostGroups hosts_;
   bool hosts_changed_ = false;
   std::vector<RankOrderStream> host_streams_;
@@ -154,7 +157,11 @@ class RankOutlier : public Detector {
 
   // Of the frame being judged; members so that frames do not allocate.
   std::vector<RankValue> values_;
-  std::vector<double> reference_;  // ascending, of ranks that are not excluded
+  // Of ranks that are not excluded, ascending: values, and orders among them.
+  std::vector<RankValue> ascending_;
+  std::vector<double> reference_;
+  std::vector<Orders> orders_;
+  std::vector<uint32_t> place_;  // index into those, by rank
   std::vector<Crossing> crossings_;
   std::vector<HostBets> host_bets_;
   std::vector<GrossOutlier> gross_;

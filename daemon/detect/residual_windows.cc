@@ -1,7 +1,6 @@
 #include "daemon/detect/residual_windows.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -11,6 +10,15 @@ namespace {
 constexpr size_t kLeastRanks = 4;
 constexpr double kMostDeviations = 3;
 constexpr size_t kPairsPerFrame = size_t{1} << 20;
+
+// As std::popcount, which looks bytes up in a table by a call, as the oldest
+// processors need it: nearly all of the time goes here.
+int CountOnes(uint64_t bits) {
+  bits -= bits >> 1 & 0x5555555555555555;
+  bits = (bits & 0x3333333333333333) + (bits >> 2 & 0x3333333333333333);
+  bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
+  return static_cast<int>(bits * 0x0101010101010101 >> 56);
+}
 
 // Takes the mean and the line out of `count` values and makes them a unit
 // vector; all 0 where nothing is left.
@@ -87,14 +95,13 @@ bool ResidualWindows::Take(const std::vector<RankValue>& losses,
 void ResidualWindows::Fill(const std::vector<RankValue>& losses,
                            uint64_t step) {
   if (losses.size() < kLeastRanks) return;
-  sorted_.clear();
-  for (const RankValue& loss : losses) sorted_.push_back(loss.value);
-  std::sort(sorted_.begin(), sorted_.end());
-  const double median = SortedMedian(sorted_);
-  spreads_.Push(RobustSpread(sorted_));
+  values_.clear();
+  for (const RankValue& loss : losses) values_.push_back(loss.value);
+  const auto [median, now] = FindMedianAndSpread(values_);
+  spreads_.Push(now);
   // One frame's spread says little where ranks are few.
   const double spread = spreads_.Pooled();
-  if (!(spread > 0)) return;
+  if (!(spread > 0) || std::isinf(spread)) return;
 
   if (filling_.frames == 0) {
     filling_.residuals.assign(size_t{world_size_} * frames_, 0);
@@ -142,9 +149,10 @@ bool ResidualWindows::LookAtPairs(std::vector<ResidualPair>& found) {
   if (next_ >= ranks_.size()) return false;
   while (next_ < ranks_.size() && looked_at < kPairsPerFrame) {
     const size_t i = next_++;
+    const uint64_t signs = signs_[i];
     const float* a = &judged_.residuals[ranks_[i] * frames_];
     for (size_t j = i + 1; j < ranks_.size(); ++j) {
-      if (std::popcount(signs_[i] ^ signs_[j]) > most_unlike) continue;
+      if (CountOnes(signs ^ signs_[j]) > most_unlike) continue;
       const float* b = &judged_.residuals[ranks_[j] * frames_];
       double correlation = 0;
       for (size_t t = 0; t < frames_; ++t) {

@@ -82,7 +82,7 @@ class ResidualWindows {
   std::vector<uint64_t> signs_;
   size_t next_ = 0;  // index of the rank whose pairs come next
   double least_now_ = 1;
-  std::vector<double> sorted_;
+  std::vector<double> values_;
 };
 
 }  // namespace muster::detect

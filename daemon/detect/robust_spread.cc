@@ -1,6 +1,7 @@
 #include "daemon/detect/robust_spread.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace muster::detect {
 namespace {
@@ -11,6 +12,14 @@ double MedianFactor(size_t count) {
   if (count < 10) return kFew[count - 2];
   const auto values = static_cast<double>(count);
   return 1.4826 * values / (values - 1.15);
+}
+
+// As SortedMedian, of values in any order, which change places.
+double SelectedMedian(std::vector<double>& values) {
+  const auto half = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), half, values.end());
+  if (values.size() % 2 == 1) return *half;
+  return (*std::max_element(values.begin(), half) + *half) / 2;
 }
 
 }  // namespace
@@ -48,6 +57,12 @@ double RobustSpread(std::span<const double> sorted) {
   }
   const double mad = count % 2 == 1 ? deviation : (previous + deviation) / 2;
   return mad * MedianFactor(count);
+}
+
+MedianAndSpread FindMedianAndSpread(std::vector<double>& values) {
+  const double median = SelectedMedian(values);
+  for (double& value : values) value = std::abs(value - median);
+  return {median, SelectedMedian(values) * MedianFactor(values.size())};
 }
 
 SpreadHistory::SpreadHistory(int frames)

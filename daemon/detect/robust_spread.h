@@ -25,6 +25,14 @@ double SortedMedianWithout(std::span<const double> sorted, size_t index);
 // says how they were computed.
 double RobustSpread(std::span<const double> sorted);
 
+// Median and RobustSpread of `values` in any order, two at least, which it puts
+// into another: the same numbers for less than sorting costs.
+struct MedianAndSpread {
+  double median = 0;
+  double spread = 0;
+};
+MedianAndSpread FindMedianAndSpread(std::vector<double>& values);
+
 // The newest spreads and their median: one burst of bad frames, or one bad rank
 // in all of them, does not move it far. Pushing costs O(frames) moves of a
 // small array. Thread-compatible.

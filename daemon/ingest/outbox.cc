@@ -9,12 +9,6 @@ namespace {
 
 constexpr size_t kMaxRefusals = 1024;
 
-// Whether `map` may hold something for `source`.
-template <typename Map>
-bool HasRoom(const Map& map, uint32_t source, size_t max_sources) {
-  return map.size() < max_sources || map.count(source) > 0;
-}
-
 // A firing set of a run with thousands of ranks must fit into a message.
 constexpr int kMaxShownRanks = 256;
 
@@ -56,9 +50,10 @@ void Outbox::Acknowledge(uint32_t source, uint64_t sequence) {
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_ || !HasRoom(acknowledged_, source, max_sources_)) return;
-    uint64_t& newest = acknowledged_[source];
-    newest = std::max(newest, sequence);
+    if (closed_) return;
+    uint64_t* newest = acknowledged_.Find(source, max_sources_);
+    if (newest == nullptr) return;
+    *newest = std::max(*newest, sequence);
     wake = BeginTurn();
   }
   if (wake) wake_();
@@ -70,8 +65,10 @@ void Outbox::ShowAlerts(
   bool wake = false;
   {
     MutexLock lock(mutex_);
-    if (closed_ || !HasRoom(firing_, source, max_sources_)) return;
-    firing_[source] = {std::move(run), std::move(alerts)};
+    if (closed_) return;
+    Firing* newest = firing_.Find(source, max_sources_);
+    if (newest == nullptr) return;
+    *newest = {std::move(run), std::move(alerts)};
     wake = BeginTurn();
   }
   if (wake) wake_();
@@ -88,38 +85,38 @@ Outbox::Taken Outbox::Take() {
   v1::ServerMessage message;
   if (closed_ || empty()) {
     writing_ = false;
-    return {std::nullopt, closed_};
+    return {.message = std::nullopt, .closed = closed_};
   }
   if (!ordered_.empty()) {
     message = std::move(ordered_.front());
     ordered_.pop_front();
-  } else if (!acknowledged_.empty()) {
-    const auto first = acknowledged_.begin();
-    message.mutable_ack()->set_source(first->first);
-    message.mutable_ack()->set_sequence(first->second);
-    acknowledged_.erase(first);
+  } else if (firing_.empty() || (!firing_next_ && !acknowledged_.empty())) {
+    const auto [source, sequence] = acknowledged_.Take();
+    message.mutable_ack()->set_source(source);
+    message.mutable_ack()->set_sequence(sequence);
+    firing_next_ = true;
   } else {
-    const auto first = firing_.begin();
+    const auto [source, firing] = firing_.Take();
     v1::Alerts* alerts = message.mutable_alerts();
-    alerts->set_source(first->first);
-    for (const alert::Alert& alert : *first->second.alerts) {
+    alerts->set_source(source);
+    firing_next_ = false;
+    for (const alert::Alert& alert : *firing.alerts) {
       v1::Alert* shown = alerts->add_alerts();
-      *shown = wire::ToProto(first->second.run, alert);
+      *shown = wire::ToProto(firing.run, alert);
       if (shown->ranks_size() > kMaxShownRanks) {
         shown->mutable_ranks()->Truncate(kMaxShownRanks);
       }
     }
-    firing_.erase(first);
   }
-  return {std::move(message), false};
+  return {.message = std::move(message), .more = !empty()};
 }
 
 bool Outbox::Close() {
   MutexLock lock(mutex_);
   closed_ = true;
   ordered_.clear();
-  acknowledged_.clear();
-  firing_.clear();
+  acknowledged_.Clear();
+  firing_.Clear();
   return !writing_;
 }
 

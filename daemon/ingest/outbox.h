@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,10 +19,11 @@
 
 namespace muster::ingest {
 
-// Welcomes and refusals go out in order; of acknowledgements and of firing
-// sets only the newest of each source waits, since each says it all. At most
-// 1,024 refusals, and of all else one for each of `max_sources`, wait; newer
-// ones are left out.
+// Welcomes and refusals go out first, in order; then acknowledgements and
+// firing sets take turns, so that neither waits for all of the other. Of each
+// source only the newest waits, since it says it all, in the place of the
+// first. At most 1,024 refusals, and of all else one for each of `max_sources`,
+// wait; newer ones are left out.
 //
 // One writer at a time: `wake` hands the turn to it when something waits and
 // nobody writes; it keeps the turn until Take() gives nothing. Thread-safe;
@@ -44,6 +45,7 @@ class Outbox {
   struct Taken {
     std::optional<v1::ServerMessage> message;  // none: the turn is over
     bool closed = false;                       // and no other will come
+    bool more = false;  // something else waits, or waited just now
   };
   // Called by the writer that has the turn.
   Taken Take();
@@ -56,6 +58,34 @@ class Outbox {
   struct Firing {
     std::string run;
     std::shared_ptr<const std::vector<alert::Alert>> alerts;
+  };
+
+  // The newest word of each source, in the order in which they began to wait.
+  template <typename Word>
+  class NewestOfEach {
+   public:
+    // Null where there is no room for another source.
+    Word* Find(uint32_t source, size_t max_sources) {
+      const auto found = words_.find(source);
+      if (found != words_.end()) return &found->second;
+      if (words_.size() >= max_sources) return nullptr;
+      order_.push_back(source);
+      return &words_[source];
+    }
+    std::pair<uint32_t, Word> Take() {
+      auto word = words_.extract(order_.front());
+      order_.pop_front();
+      return {word.key(), std::move(word.mapped())};
+    }
+    void Clear() {
+      words_.clear();
+      order_.clear();
+    }
+    bool empty() const { return words_.empty(); }
+
+   private:
+    std::unordered_map<uint32_t, Word> words_;
+    std::deque<uint32_t> order_;  // their sources
   };
 
   // Left out if more than `limit` wait already.
@@ -74,8 +104,9 @@ class Outbox {
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<v1::ServerMessage> ordered_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint32_t, uint64_t> acknowledged_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint32_t, Firing> firing_ ABSL_GUARDED_BY(mutex_);
+  NewestOfEach<uint64_t> acknowledged_ ABSL_GUARDED_BY(mutex_);
+  NewestOfEach<Firing> firing_ ABSL_GUARDED_BY(mutex_);
+  bool firing_next_ ABSL_GUARDED_BY(mutex_) = true;
 };
 
 }  // namespace muster::ingest

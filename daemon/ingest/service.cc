@@ -119,7 +119,10 @@ class Stream
       bool own_buffer = false;
       grpc::SerializationTraits<v1::ServerMessage>::Serialize(
           *taken.message, &outgoing_, &own_buffer);
-      StartWrite(&outgoing_);
+      // What more waits comes right after: one system call takes them all.
+      grpc::WriteOptions options;
+      if (taken.more) options.set_buffer_hint();
+      StartWrite(&outgoing_, options);
     } else if (taken.closed) {
       Finish(status_);
     }

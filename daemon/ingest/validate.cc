@@ -52,23 +52,28 @@ std::string SketchFault(const std::string& sketch, uint32_t width) {
   // Side by side in vectors: a width is a multiple of kMinSketchWidth.
   constexpr size_t kWords = 8;
   static_assert(2 * kMinSketchWidth % (kWords * sizeof(uint64_t)) == 0);
-  uint64_t not_finite[kWords] = {};
-  uint64_t any[kWords] = {};
-  for (size_t i = 0; i < sketch.size(); i += kWords * sizeof(uint64_t)) {
-    uint64_t numbers[kWords];
+  uint64_t carried[kWords] = {};
+  uint64_t numbers[kWords];
+  for (size_t i = 0; i < sketch.size(); i += sizeof(numbers)) {
     std::memcpy(numbers, sketch.data() + i, sizeof(numbers));
     for (size_t w = 0; w < kWords; ++w) {
-      not_finite[w] |= ((numbers[w] & kExponents) + kOnes) & kSigns;
-      any[w] |= numbers[w] & ~kSigns;
+      carried[w] |= (numbers[w] & kExponents) + kOnes;
     }
   }
-  const auto is_set = [](uint64_t word) { return word != 0; };
-  if (std::any_of(not_finite, not_finite + kWords, is_set)) {
+  if (std::any_of(carried, carried + kWords,
+                  [](uint64_t word) { return (word & kSigns) != 0; })) {
     size_t i = 0;
     while ((sketch[2 * i + 1] & 0x7C) != 0x7C) ++i;
     return absl::StrCat("sketch number ", i, " is not finite");
   }
-  return std::any_of(any, any + kWords, is_set) ? "" : "sketch is all zero";
+  // Nearly always the first word tells.
+  for (size_t i = 0; i < sketch.size(); i += sizeof(numbers)) {
+    std::memcpy(numbers, sketch.data() + i, sizeof(numbers));
+    for (uint64_t word : numbers) {
+      if ((word & ~kSigns) != 0) return "";
+    }
+  }
+  return "sketch is all zero";
 }
 
 // The same of `width` finite binary32 numbers; empty for an empty sketch too.

@@ -1,6 +1,7 @@
 #include "daemon/runs/run.h"
 
 #include <algorithm>
+#include <set>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -110,8 +111,8 @@ void Run::Process() {
     if (Now() >= turn_end) break;
   }
   if (recorder_.IsDue(last_now_, assembler_.has_open_frames())) Submit();
-  recorder_.EndTurn();
   if (!changes_.empty()) ShowAlerts();
+  recorder_.EndTurn();
   if (std::exchange(dirty_, false)) Publish();
 
   std::vector<std::function<void()>> drained;
@@ -321,9 +322,18 @@ std::shared_ptr<const std::vector<alert::Alert>> Run::FiringAlerts() const {
 
 void Run::ShowAlerts() {
   dirty_ = true;
-  for (const alert::Alert& change : changes_) observer_(name_, change);
+  std::set<uint32_t> named;
+  for (const alert::Alert& change : changes_) {
+    observer_(name_, change);
+    named.insert(change.finding.ranks.begin(), change.finding.ranks.end());
+  }
   changes_.clear();
   const auto firing = FiringAlerts();
+  // Where one stream carries many ranks, those that are named hear first.
+  for (uint32_t rank : named) {
+    const auto linked = links_.find(rank);
+    if (linked != links_.end()) linked->second.link->ShowAlerts(firing);
+  }
   for (const auto& [rank, linked] : links_) linked.link->ShowAlerts(firing);
 }
 

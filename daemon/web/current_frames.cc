@@ -89,4 +89,35 @@ absl::StatusOr<CurrentFrames> ReadCurrentFrames(const Source& source,
   return current;
 }
 
+std::optional<CurrentFrames> WithNewer(const CurrentFrames& kept,
+                                       const runs::RunSnapshot& run,
+                                       const consistency::Measures* newest) {
+  if (kept.stride != 1) return std::nullopt;
+  const Entries entries =
+      run.store->Range(std::nullopt, std::nullopt, SIZE_MAX);
+  const auto known = std::find_if(entries.rbegin(), entries.rend(),
+                                  [newest](const runs::FrameStore::Entry& e) {
+                                    return e.measures.get() == newest;
+                                  })
+                         .base();
+  const bool whole = std::all_of(known, entries.end(),
+                                 [](const runs::FrameStore::Entry& entry) {
+                                   return !entry.measures->ranks.empty();
+                                 });
+  if (known == entries.begin() || !whole) return std::nullopt;
+  CurrentFrames current = kept;
+  for (auto entry = known; entry != entries.end(); ++entry) {
+    current.frames.push_back(history::NumbersOf(*entry->measures));
+  }
+  // What was judged while `kept` were read is there twice, the newer one stays.
+  KeepCurrent(current.frames);
+  current.count = current.frames.size();
+  if (!current.frames.empty()) {
+    current.oldest_step =
+        std::min(current.oldest_step, current.frames.front().step);
+    current.newest_step = current.frames.back().step;
+  }
+  return current;
+}
+
 }  // namespace muster::web

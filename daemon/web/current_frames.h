@@ -30,6 +30,13 @@ absl::StatusOr<CurrentFrames> ReadCurrentFrames(const Source& source,
                                                 std::optional<uint64_t> from,
                                                 std::optional<uint64_t> to);
 
+// `kept`, which were all of the run when `newest` was its newest frame, and
+// what it has judged since. Absent if memory does not have all of that any
+// more, or only some of the frames had been read.
+std::optional<CurrentFrames> WithNewer(const CurrentFrames& kept,
+                                       const runs::RunSnapshot& run,
+                                       const consistency::Measures* newest);
+
 }  // namespace muster::web
 
 #endif  // MUSTER_DAEMON_WEB_CURRENT_FRAMES_H_

@@ -45,8 +45,7 @@ class Extremes {
 
 // Calls add(frame, extremes) for all frames of each bucket.
 template <typename Add>
-Envelope Envelop(const Frames& frames, const std::vector<Bucket>& buckets,
-                 Add add) {
+Envelope Envelop(Frames frames, const std::vector<Bucket>& buckets, Add add) {
   Envelope envelope;
   for (const Bucket& bucket : buckets) {
     Extremes extremes;
@@ -74,7 +73,7 @@ double Median(std::vector<double>& values) {
 }
 
 // All ranks that are in a frame, ascending.
-std::vector<uint32_t> RanksOf(const Frames& frames) {
+std::vector<uint32_t> RanksOf(Frames frames) {
   std::vector<uint32_t> ranks;
   for (const FrameNumbers& frame : frames) {
     const auto same = [](const RankNumbers& a, uint32_t b) {
@@ -97,7 +96,7 @@ std::vector<uint32_t> RanksOf(const Frames& frames) {
 
 // Signed distances from the median of each frame, one frame's ranks after the
 // other's; NaN where there is no value.
-std::vector<double> Distances(const Frames& frames, RankNumber number) {
+std::vector<double> Distances(Frames frames, RankNumber number) {
   size_t count = 0;
   for (const FrameNumbers& frame : frames) count += frame.ranks.size();
   std::vector<double> distances;
@@ -177,7 +176,7 @@ std::vector<Bucket> Buckets(size_t count, size_t most) {
   return result;
 }
 
-Envelope EnvelopeOf(const Frames& frames, const std::vector<Bucket>& buckets,
+Envelope EnvelopeOf(Frames frames, const std::vector<Bucket>& buckets,
                     FrameNumber number) {
   return Envelop(frames, buckets,
                  [number](const FrameNumbers& frame, Extremes& extremes) {
@@ -185,7 +184,7 @@ Envelope EnvelopeOf(const Frames& frames, const std::vector<Bucket>& buckets,
                  });
 }
 
-Envelope BandOf(const Frames& frames, const std::vector<Bucket>& buckets,
+Envelope BandOf(Frames frames, const std::vector<Bucket>& buckets,
                 RankNumber number) {
   return Envelop(frames, buckets,
                  [number](const FrameNumbers& frame, Extremes& extremes) {
@@ -195,9 +194,8 @@ Envelope BandOf(const Frames& frames, const std::vector<Bucket>& buckets,
                  });
 }
 
-Envelope EnvelopeOfRank(const Frames& frames,
-                        const std::vector<Bucket>& buckets, RankNumber number,
-                        uint32_t rank) {
+Envelope EnvelopeOfRank(Frames frames, const std::vector<Bucket>& buckets,
+                        RankNumber number, uint32_t rank) {
   return Envelop(
       frames, buckets, [&](const FrameNumbers& frame, Extremes& extremes) {
         const auto found = std::lower_bound(
@@ -209,9 +207,8 @@ Envelope EnvelopeOfRank(const Frames& frames,
       });
 }
 
-Deviations DeviationsOf(const Frames& frames,
-                        const std::vector<Bucket>& buckets, RankNumber number,
-                        size_t most_ranks) {
+Deviations DeviationsOf(Frames frames, const std::vector<Bucket>& buckets,
+                        RankNumber number, size_t most_ranks) {
   const std::vector<double> distances = Distances(frames, number);
   const double scale = RobustScale(distances);
   const size_t columns = buckets.size();

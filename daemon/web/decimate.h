@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,15 +34,14 @@ struct Envelope {
   std::vector<double> mean;
 };
 
-using Frames = std::vector<history::FrameNumbers>;
+using Frames = std::span<const history::FrameNumbers>;
 
-Envelope EnvelopeOf(const Frames& frames, const std::vector<Bucket>& buckets,
+Envelope EnvelopeOf(Frames frames, const std::vector<Bucket>& buckets,
                     history::FrameNumber number);
 // Over all ranks: the lowest, the highest, and the mean of all their values.
-Envelope BandOf(const Frames& frames, const std::vector<Bucket>& buckets,
+Envelope BandOf(Frames frames, const std::vector<Bucket>& buckets,
                 history::RankNumber number);
-Envelope EnvelopeOfRank(const Frames& frames,
-                        const std::vector<Bucket>& buckets,
+Envelope EnvelopeOfRank(Frames frames, const std::vector<Bucket>& buckets,
                         history::RankNumber number, uint32_t rank);
 
 // How far each rank is from the others, bucket by bucket.
@@ -58,8 +58,7 @@ struct Deviations {
 // Gradient norms are compared by their logarithms; those that are not positive
 // count as absent. Of more than `most_ranks` ranks those whose largest
 // magnitude is largest, lower ranks first where equal.
-Deviations DeviationsOf(const Frames& frames,
-                        const std::vector<Bucket>& buckets,
+Deviations DeviationsOf(Frames frames, const std::vector<Bucket>& buckets,
                         history::RankNumber number, size_t most_ranks);
 
 }  // namespace muster::web

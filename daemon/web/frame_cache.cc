@@ -20,16 +20,23 @@ struct FrameCache::Slot {
   std::string run;
   std::optional<uint64_t> from;
   std::optional<uint64_t> to;
-  // Held, so that no other frame has its address.
+  // Of those that are not of all steps: the run's newest frame.
   std::shared_ptr<const consistency::Measures> newest;
   int64_t history_run = 0;
   absl::Time since;
-  size_t bytes = 0;  // guarded by the cache's mutex
+  size_t bytes = 0;       // guarded by the cache's mutex
+  bool complete = false;  // the same: all frames of all steps have been read
   Mutex mutex;
+  // The run's newest frame when they were read. Held, so that no other frame
+  // has its address.
+  std::shared_ptr<const consistency::Measures> read_newest
+      ABSL_GUARDED_BY(mutex);
   // Null until they are read.
   std::shared_ptr<const CurrentFrames> frames ABSL_GUARDED_BY(mutex);
   // Of the reading for which others have waited.
   absl::Status failure ABSL_GUARDED_BY(mutex);
+
+  bool all() const { return !from && !to; }
 };
 
 absl::StatusOr<std::shared_ptr<const CurrentFrames>> FrameCache::Get(
@@ -38,17 +45,33 @@ absl::StatusOr<std::shared_ptr<const CurrentFrames>> FrameCache::Get(
   const std::shared_ptr<Slot> slot = SlotFor(run, from, to);
   MutexLock lock(slot->mutex);
   if (!slot->failure.ok()) return slot->failure;
-  if (slot->frames == nullptr) {
+  if (slot->frames != nullptr && slot->read_newest == run.newest) {
+    return slot->frames;
+  }
+  std::optional<CurrentFrames> newer;
+  if (slot->frames != nullptr) {
+    newer = WithNewer(*slot->frames, run, slot->read_newest.get());
+  }
+  // Only part of what is kept is asked for, and that cannot be kept up.
+  const bool part = slot->from != from || slot->to != to;
+  if (!newer) {
     auto frames = read();
+    if (part) {
+      Forget(slot);
+      if (!frames.ok()) return frames.status();
+      return std::make_shared<const CurrentFrames>(*std::move(frames));
+    }
     if (!frames.ok()) {
       // Who waits here gets it too; the next who asks tries again.
       slot->failure = frames.status();
       Forget(slot);
       return frames.status();
     }
-    slot->frames = std::make_shared<const CurrentFrames>(*std::move(frames));
-    Keep(*slot, BytesOf(*slot->frames));
+    newer = *std::move(frames);
   }
+  slot->frames = std::make_shared<const CurrentFrames>(*std::move(newer));
+  slot->read_newest = run.newest;
+  Keep(*slot, *slot->frames);
   return slot->frames;
 }
 
@@ -59,14 +82,13 @@ std::shared_ptr<FrameCache::Slot> FrameCache::SlotFor(
   MutexLock lock(mutex_);
   slots_.remove_if([&](const std::shared_ptr<Slot>& slot) {
     const bool passed =
-        slot->run == run.run &&
-        (slot->newest != run.newest || slot->history_run != run.history_run);
+        slot->run == run.run && ((!slot->all() && slot->newest != run.newest) ||
+                                 slot->history_run != run.history_run);
     return passed || now - slot->since > options_.max_age || now < slot->since;
   });
   for (const std::shared_ptr<Slot>& slot : slots_) {
-    if (slot->run == run.run && slot->from == from && slot->to == to) {
-      return slot;
-    }
+    if (slot->run != run.run) continue;
+    if (slot->complete || (slot->from == from && slot->to == to)) return slot;
   }
   auto slot = std::make_shared<Slot>();
   slot->run = run.run;
@@ -84,9 +106,11 @@ void FrameCache::Forget(const std::shared_ptr<Slot>& slot) {
   slots_.remove(slot);
 }
 
-void FrameCache::Keep(Slot& slot, size_t bytes) {
+void FrameCache::Keep(Slot& slot, const CurrentFrames& frames) {
+  const size_t bytes = BytesOf(frames);
   MutexLock lock(mutex_);
   slot.bytes = bytes;
+  slot.complete = slot.all() && frames.stride == 1;
   size_t all = 0;
   for (const std::shared_ptr<Slot>& kept : slots_) all += kept->bytes;
   while (all > options_.max_bytes) {

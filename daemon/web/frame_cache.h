@@ -1,6 +1,7 @@
 // The frames that were read last, for those who ask for the same again: a page
-// asks for series and heatmap of the same steps, and again for each choice of
-// its reader.
+// asks for series and heatmap of the same steps, again for each choice of its
+// reader, for parts of them when he zooms, and each second while the run is
+// live.
 #ifndef MUSTER_DAEMON_WEB_FRAME_CACHE_H_
 #define MUSTER_DAEMON_WEB_FRAME_CACHE_H_
 
@@ -21,8 +22,9 @@
 
 namespace muster::web {
 
-// Frames are read again once the run has a newer one, or after a few seconds
-// for what does not come with a frame, such as the history's retention.
+// To all frames of a run, newer ones are added from memory; other frames are
+// read again once the run has a newer one. All are after a few seconds, for
+// what does not come with a frame, such as the history's retention.
 // Thread-safe; who asks for what is being read waits for it. Owned by the
 // server, through Source.
 class FrameCache {
@@ -38,7 +40,9 @@ class FrameCache {
 
   explicit FrameCache(Options options) : options_(std::move(options)) {}
 
-  // Frames from … to of a run, by `read` where they are not kept; its errors.
+  // Frames of a run: at least those from … to, with no stride unless they alone
+  // take one. By `read`, for exactly these, where they are not kept; its
+  // errors.
   absl::StatusOr<std::shared_ptr<const CurrentFrames>> Get(
       const runs::RunSnapshot& run, std::optional<uint64_t> from,
       std::optional<uint64_t> to, const Read& read);
@@ -50,7 +54,7 @@ class FrameCache {
                                 std::optional<uint64_t> from,
                                 std::optional<uint64_t> to);
   // Drops the oldest until the rest fits.
-  void Keep(Slot& slot, size_t bytes);
+  void Keep(Slot& slot, const CurrentFrames& frames);
   void Forget(const std::shared_ptr<Slot>& slot);
 
   const Options options_;

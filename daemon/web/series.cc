@@ -62,7 +62,25 @@ absl::Status OutOfRange(const char* name, uint64_t value, uint64_t max) {
 struct RunFrames {
   std::shared_ptr<const runs::RunSnapshot> run;
   std::shared_ptr<const CurrentFrames> current;
+  Frames frames;       // those of `current` that are asked for
+  uint64_t count = 0;  // in the range, read or not
 };
+
+RunFrames InRange(std::shared_ptr<const runs::RunSnapshot> run,
+                  std::shared_ptr<const CurrentFrames> current,
+                  std::optional<uint64_t> from, std::optional<uint64_t> to) {
+  const auto& all = current->frames;
+  const auto begin = std::partition_point(
+      all.begin(), all.end(),
+      [from](const auto& frame) { return from && frame.step < *from; });
+  const auto end = std::partition_point(
+      begin, all.end(),
+      [to](const auto& frame) { return !to || frame.step <= *to; });
+  const Frames frames(begin, end);
+  const bool whole = frames.size() == all.size();
+  const uint64_t count = whole ? current->count : frames.size();
+  return {std::move(run), std::move(current), frames, count};
+}
 
 // What both requests ask for.
 template <typename Request>
@@ -76,28 +94,25 @@ absl::StatusOr<RunFrames> FramesOf(const Source& source,
     return absl::InvalidArgumentError(
         absl::StrCat("from is ", *from, "; allowed: at most to, ", *to));
   }
-  RunFrames found;
-  found.run = source.snapshot(request.run());
-  if (found.run == nullptr) {
+  auto run = source.snapshot(request.run());
+  if (run == nullptr) {
     return absl::NotFoundError(absl::StrCat("no run '", request.run(), "'"));
   }
-  const auto read = [&] {
-    return ReadCurrentFrames(source, *found.run, from, to);
-  };
+  const auto read = [&] { return ReadCurrentFrames(source, *run, from, to); };
   if (source.frame_cache != nullptr) {
-    auto kept = source.frame_cache->Get(*found.run, from, to, read);
+    auto kept = source.frame_cache->Get(*run, from, to, read);
     if (!kept.ok()) return kept.status();
-    found.current = *std::move(kept);
-    return found;
+    return InRange(std::move(run), *std::move(kept), from, to);
   }
   auto current = read();
   if (!current.ok()) return current.status();
-  found.current = std::make_shared<const CurrentFrames>(*std::move(current));
-  return found;
+  return InRange(std::move(run),
+                 std::make_shared<const CurrentFrames>(*std::move(current)),
+                 from, to);
 }
 
 template <typename Message>
-void AddSteps(const Frames& frames, const std::vector<Bucket>& buckets,
+void AddSteps(Frames frames, const std::vector<Bucket>& buckets,
               Message& message) {
   for (const Bucket& bucket : buckets) {
     message.add_first_step(frames[bucket.begin].step);
@@ -131,27 +146,27 @@ absl::StatusOr<v1::Series> GetSeries(const Source& source,
   if (!found.ok()) return found.status();
   const CurrentFrames& current = *found->current;
   const auto buckets =
-      Buckets(current.frames.size(),
+      Buckets(found->frames.size(),
               request.points() == 0 ? kDefaultPoints : request.points());
   v1::Series series;
   series.set_run(found->run->run);
   series.set_world_size(found->run->world_size);
   series.set_oldest_step(current.oldest_step);
   series.set_newest_step(current.newest_step);
-  series.set_frames(current.count);
+  series.set_frames(found->count);
   series.set_stride(static_cast<uint32_t>(current.stride));
-  AddSteps(current.frames, buckets, series);
+  AddSteps(found->frames, buckets, series);
   for (const auto& [name, number] : kFrameNumbers) {
-    AddColumn(name, EnvelopeOf(current.frames, buckets, number), series);
+    AddColumn(name, EnvelopeOf(found->frames, buckets, number), series);
   }
   for (const auto& [name, number] : kRankNumbers) {
     AddColumn(absl::StrCat("rank_", name),
-              BandOf(current.frames, buckets, number), series);
+              BandOf(found->frames, buckets, number), series);
   }
   for (const uint32_t rank : request.ranks()) {
     for (const auto& [name, number] : kRankNumbers) {
       AddColumn(absl::StrCat("rank_", name),
-                EnvelopeOfRank(current.frames, buckets, number, rank), series)
+                EnvelopeOfRank(found->frames, buckets, number, rank), series)
           .set_rank(rank);
     }
   }
@@ -176,15 +191,15 @@ absl::StatusOr<v1::Heatmap> GetHeatmap(const Source& source,
   if (!found.ok()) return found.status();
   const CurrentFrames& current = *found->current;
   const auto buckets =
-      Buckets(current.frames.size(),
+      Buckets(found->frames.size(),
               request.columns() == 0 ? kDefaultColumns : request.columns());
   const Deviations deviations =
-      DeviationsOf(current.frames, buckets, number->number, kMaxHeatmapRanks);
+      DeviationsOf(found->frames, buckets, number->number, kMaxHeatmapRanks);
   v1::Heatmap heatmap;
   heatmap.set_run(found->run->run);
   heatmap.set_metric(metric);
   heatmap.set_stride(static_cast<uint32_t>(current.stride));
-  AddSteps(current.frames, buckets, heatmap);
+  AddSteps(found->frames, buckets, heatmap);
   heatmap.mutable_ranks()->Add(deviations.ranks.begin(),
                                deviations.ranks.end());
   heatmap.mutable_values()->Add(deviations.values.begin(),

@@ -5,7 +5,8 @@ await scenario(async ({open, shot, requests, given}) => {
   const page = await open(`#/runs/${given.run}`);
   await drawn(page);
   const where = () => text(page, '.charts .where');
-  const saw = {all: await where()};
+  const first = requests.filter((asked) => asked.includes('/series')).map((asked) => asked.split('?')[1]);
+  const saw = {all: await where(), first};
 
   // Hover: values at the step, in all charts and in the heatmap.
   const plot = page.locator('.plot .u-over').first();

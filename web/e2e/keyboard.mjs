@@ -31,6 +31,7 @@ await scenario(async ({open, shot, given}) => {
   saw.second = await value();
   await page.keyboard.press('+');
   saw.zoomed = await until(page, '.charts .where', (words) => words !== all);
+  await page.waitForFunction(() => location.hash.includes('from='));
   saw.address = await page.evaluate(() => location.hash);
   await page.keyboard.press('Escape');
   await page.waitForFunction(() => !location.hash.includes('from='));

@@ -1,5 +1,7 @@
 // Asks the daemon, or reads what `muster report` has put into the page.
 import {decodeAbout, decodeAlerts, decodeComparison, decodeHeatmap, decodeMatrix, decodeRanks, decodeRuns, decodeSeries} from './decode.ts';
+import {ask} from './ask.ts';
+import {alertsPath, RUNS, runPath, seriesPath, withQuery, type Query} from './paths.ts';
 import {sliceHeatmap, sliceSeries} from './slice.ts';
 import type {About, Alert, Comparison, Heatmap, Matrix, Metric, Range, Rank, Runs, Series} from './types.ts';
 
@@ -8,19 +10,6 @@ export class Refused extends Error {}
 
 /** The daemon did not answer. */
 export class Unreachable extends Error {}
-
-const TIMEOUT_MS = 15_000;
-
-type Query = Record<string, string | number | undefined>;
-
-function withQuery(path: string, query: Query): string {
-  const pairs = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
-  return pairs.length === 0 ? path : `${path}?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`;
-}
-
-function runPath(run: string, what: string): string {
-  return `/api/v1/runs/${encodeURIComponent(run)}/${what}`;
-}
 
 export interface Api {
   /** False for a report: nothing changes, and ranges are cut from what is there. */
@@ -43,28 +32,28 @@ export class HttpApi implements Api {
   readonly comparison = null;
 
   async runs(): Promise<Runs> {
-    return decodeRuns(await this.get('/api/v1/runs', {}));
+    return decodeRuns(await this.get(RUNS));
   }
   async alerts(run?: string): Promise<Alert[]> {
-    return decodeAlerts(await this.get('/api/v1/alerts', {run}));
+    return decodeAlerts(await this.get(alertsPath(run)));
   }
   async ranks(run: string): Promise<Rank[]> {
-    return decodeRanks(await this.get(runPath(run, 'ranks'), {}));
+    return decodeRanks(await this.get(runPath(run, 'ranks')));
   }
   async series(run: string, range: Range | null, points: number, ranks: readonly number[]): Promise<Series> {
-    return decodeSeries(await this.get(runPath(run, 'series'), {from: range?.from, to: range?.to, points, rank: ranks.join(',')}));
+    return decodeSeries(await this.get(seriesPath(run, range, points, ranks)));
   }
   async heatmap(run: string, metric: Metric, range: Range | null, columns: number): Promise<Heatmap> {
-    return decodeHeatmap(await this.get(runPath(run, 'heatmap'), {metric, from: range?.from, to: range?.to, columns}));
+    return decodeHeatmap(await this.get(withQuery(runPath(run, 'heatmap'), {metric, from: range?.from, to: range?.to, columns})));
   }
   async matrix(run: string, step: number | null): Promise<Matrix> {
-    return decodeMatrix(await this.get(runPath(run, 'matrix'), {step: step ?? undefined}));
+    return decodeMatrix(await this.get(withQuery(runPath(run, 'matrix'), {step: step ?? undefined})));
   }
 
-  private async get(path: string, query: Query): Promise<unknown> {
+  private async get(path: string): Promise<unknown> {
     let answer: Response;
     try {
-      answer = await fetch(withQuery(path, query), {cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS)});
+      answer = await ask(path);
     } catch {
       throw new Unreachable('musterd does not answer');
     }

@@ -91,13 +91,18 @@ export class Chart {
     new ResizeObserver(() => this.resize()).observe(this.plotBox);
   }
 
-  show(data: ChartData): void {
+  /** Width for the plot, CSS pixels, if it is still to be made: to ask takes a layout. */
+  room(): number {
+    return this.plot ? 0 : this.plotBox.clientWidth;
+  }
+
+  show(data: ChartData, room: number): void {
     this.data = data;
     const {series, view, chosen, palette} = data;
     const values = this.values(data);
     const drawn = chosen.filter((rank) => series.columns.has(`${this.spec.band}/${rank}`)).join();
     if (!this.plot || this.dark !== palette.dark) {
-      this.build(values, data);
+      this.build(values, data, room);
     } else {
       this.plot.batch(() => {
         if (drawn !== this.drawn) {
@@ -110,8 +115,7 @@ export class Chart {
     }
     this.drawn = drawn;
     this.dark = palette.dark;
-    this.plotBox.setAttribute('aria-valuemin', String(view.from));
-    this.plotBox.setAttribute('aria-valuemax', String(view.to));
+    this.tellView(view);
     this.setCursor(this.cursor);
   }
 
@@ -119,6 +123,12 @@ export class Chart {
   look(view: Range): void {
     if (this.data) this.data = {...this.data, view};
     this.plot?.setScale('x', {min: view.from - 0.5, max: view.to + 0.5});
+    this.tellView(view);
+  }
+
+  private tellView(view: Range): void {
+    this.plotBox.setAttribute('aria-valuemin', String(view.from));
+    this.plotBox.setAttribute('aria-valuemax', String(view.to));
   }
 
   setCursor(step: number | null): void {
@@ -164,7 +174,7 @@ export class Chart {
     return rows.map((row) => (row.length === length ? row : Array.from({length}, () => null))) as uPlot.AlignedData;
   }
 
-  private build(values: uPlot.AlignedData, data: ChartData): void {
+  private build(values: uPlot.AlignedData, data: ChartData, room: number): void {
     const {palette, view} = data;
     const edge: uPlot.Series = {stroke: 'transparent', width: 0, points: {show: false}};
     const series: uPlot.Series[] = [{}, edge, edge, edge, edge];
@@ -189,7 +199,7 @@ export class Chart {
     };
     const blue = palette.dark ? '111,180,243' : '22,102,173';
     const options: uPlot.Options = {
-      width: Math.max(120, this.plotBox.clientWidth),
+      width: Math.max(120, this.plot?.width ?? room),
       height: HEIGHT,
       padding: [10, GUTTER.right, 0, 0],
       legend: {show: false},

@@ -59,7 +59,8 @@ export class ChartsPanel {
     this.message.hidden = true;
     this.series = data.series;
     this.all.disabled = !zoomed;
-    for (const chart of this.charts) chart.show(data);
+    const rooms = this.charts.map((chart) => chart.room());
+    this.charts.forEach((chart, i) => chart.show(data, rooms[i]!));
     this.tell(null);
   }
 

@@ -16,6 +16,8 @@ interface GridOptions {
   at: (x: number, y: number) => Cell | null;
   moved: (cell: Cell | null) => void;
   chosen: (cell: Cell) => void;
+  /** There is more room, or less. */
+  resized: () => void;
   /** Further keys; true if it was one. */
   key?: (event: KeyboardEvent) => boolean;
 }
@@ -25,6 +27,7 @@ export class Grid {
   readonly canvas = h('canvas', {'aria-hidden': 'true'});
   readonly element: HTMLElement;
   cell: Cell | null = null;
+  private known = 0;
 
   constructor(private readonly options: GridOptions) {
     this.element = h(
@@ -46,6 +49,17 @@ export class Grid {
       },
       this.canvas,
     );
+    new ResizeObserver(() => {
+      const width = this.element.clientWidth;
+      if (width === this.known) return;
+      this.known = width;
+      options.resized();
+    }).observe(this.element);
+  }
+
+  /** Of the element, CSS pixels; asks for a layout only while there was none. */
+  get width(): number {
+    return this.known > 0 ? this.known : this.element.clientWidth;
   }
 
   /** The context, with the canvas at the size of its element and in CSS pixels. */

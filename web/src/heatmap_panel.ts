@@ -36,6 +36,7 @@ export class HeatmapPanel {
         const rank = this.data?.heatmap.ranks[cell.row];
         if (rank !== undefined) board.toggleRank(rank);
       },
+      resized: () => this.paint(),
       key: (event) => zoomKey(event, board),
     });
     this.buttons = new Map(METRICS.map((metric) => [metric, h('button', {type: 'button', onclick: () => board.chooseMetric(metric)}, METRIC_NAMES[metric])]));
@@ -47,7 +48,6 @@ export class HeatmapPanel {
       this.grid.element,
       h('div', {class: 'below'}, this.readout, this.legend),
     );
-    new ResizeObserver(() => this.paint()).observe(this.element);
   }
 
   show(heatmap: Heatmap, view: Range, chosen: readonly number[], palette: Palette): void {
@@ -88,7 +88,7 @@ export class HeatmapPanel {
   private geometry(): {width: number; height: number; row: number; left: number} {
     const rows = this.data?.heatmap.ranks.length ?? 0;
     const row = rows <= 8 ? 22 : rows <= 16 ? 15 : rows <= 32 ? 9 : 6;
-    const all = this.grid.element.clientWidth;
+    const all = this.grid.width;
     return {width: Math.max(60, all - GUTTER.left - GUTTER.right), height: rows * row, row, left: GUTTER.left};
   }
 
@@ -141,7 +141,7 @@ export class HeatmapPanel {
       for (let i = 1; i < heatmap.ranks.length; ++i) context.fillRect(left, i * row - 0.5, width, 1);
     }
     // A label wherever there is room for one, and at each chosen rank.
-    context.font = '11px system-ui, sans-serif';
+    context.font = '12px system-ui, sans-serif';
     context.textAlign = 'right';
     context.textBaseline = 'middle';
     const every = Math.ceil(13 / row);
@@ -151,9 +151,9 @@ export class HeatmapPanel {
       const near = !isChosen && heatmap.ranks.some((other, j) => chosen.includes(other) && Math.abs(j - i) * row < 13);
       if (isChosen) {
         context.fillStyle = palette.ranks[chosen.indexOf(rank) % palette.ranks.length]!;
-        context.font = 'bold 11px system-ui, sans-serif';
+        context.font = '600 12px system-ui, sans-serif';
         context.fillText(`▸ ${rank}`, left - 8, y);
-        context.font = '11px system-ui, sans-serif';
+        context.font = '12px system-ui, sans-serif';
         context.strokeStyle = palette.ink;
         context.lineWidth = 1;
         context.strokeRect(left + 0.5, i * row + 0.5, width - 1, row - 1);

@@ -119,6 +119,6 @@ function start(): void {
   if (root) new App().start(root);
 }
 
-// What a report has put behind this script is there only then.
+// The body, and what a report has put into it, is there only then.
 if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start);
 else start();

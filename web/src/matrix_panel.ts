@@ -51,6 +51,7 @@ export class MatrixPanel {
       size: () => ({rows: this.size, columns: this.size}),
       at: (x, y) => this.at(x, y),
       moved: () => this.paint(),
+      resized: () => this.paint(),
       chosen: (cell) => {
         const rank = this.data?.matrix.ranks[cell.row];
         if (rank !== undefined) board.toggleRank(rank);
@@ -81,7 +82,6 @@ export class MatrixPanel {
       this.grid.element,
       h('div', {class: 'below'}, this.readout, this.legend),
     );
-    new ResizeObserver(() => this.paint()).observe(this.element);
   }
 
   show(matrix: Matrix, pinned: boolean, chosen: readonly number[], palette: Palette): void {
@@ -112,7 +112,7 @@ export class MatrixPanel {
   }
 
   private geometry(): {cell: number; left: number} {
-    const all = Math.min(LARGEST, this.grid.element.clientWidth);
+    const all = Math.min(LARGEST, this.grid.width);
     const cell = Math.max(3, Math.floor((all - LABELS) / Math.max(1, this.size)));
     return {cell: Math.min(44, cell), left: LABELS};
   }
@@ -150,7 +150,7 @@ export class MatrixPanel {
       const order = chosen.indexOf(rank);
       if (order < 0 && (i % every !== 0 || matrix.ranks.some((other, j) => chosen.includes(other) && Math.abs(j - i) * cell < room))) return;
       context.fillStyle = order < 0 ? palette.faint : palette.ranks[order % palette.ranks.length]!;
-      context.font = `${order < 0 ? '' : 'bold '}11px system-ui, sans-serif`;
+      context.font = `${order < 0 ? '' : '600 '}12px system-ui, sans-serif`;
       context.textAlign = 'right';
       context.fillText(String(rank), left - 6, top + i * cell + cell / 2);
       context.textAlign = 'center';
@@ -181,7 +181,7 @@ export class MatrixPanel {
         context.globalAlpha = 1;
         if (known && cell >= 34) {
           context.fillStyle = (colour[0] * 299 + colour[1] * 587 + colour[2] * 114) / 1000 > 125 ? '#14171a' : '#ffffff';
-          context.font = '11px system-ui, sans-serif';
+          context.font = '12px system-ui, sans-serif';
           context.textAlign = 'center';
           context.textBaseline = 'middle';
           context.fillText(value.toFixed(2).replace('-', '−').replace('0.', '.'), j * cell + cell / 2, i * cell + cell / 2);

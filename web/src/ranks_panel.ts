@@ -30,6 +30,15 @@ const HEADINGS: readonly Heading[] = [
 ];
 
 const FIRST_ROWS = 64;
+/** More than fit into the table's height of 560 px. */
+const ROWS_A_FRAME = 24;
+const ROW_HEIGHT = 30;
+/** Longer than a frame. */
+const BETWEEN_MS = 32;
+
+/** Made once, and only where texts are sorted: it takes longer than the sorting. */
+let collator: Intl.Collator | undefined;
+const inOrder = (a: string, b: string): number => (collator ??= new Intl.Collator(undefined, {numeric: true})).compare(a, b);
 
 const stateOf = (rank: Rank): string => (rank.departed ? 'left' : rank.connected ? 'connected' : '✕ lost');
 
@@ -64,6 +73,8 @@ export class RanksPanel {
   private sortedBy: Heading = HEADINGS[1]!;
   private order = -1;
   private all = false;
+  private writing = 0;
+  private readonly scroll: HTMLElement;
   private data: {ranks: readonly Rank[]; deviations: Map<number, Deviation>; chosen: readonly number[]; palette: Palette} | null = null;
 
   constructor(private readonly board: Board) {
@@ -71,11 +82,12 @@ export class RanksPanel {
       h('th', {scope: 'col', class: heading.number ? 'number' : null}, h('button', {type: 'button', title: heading.help || null, onclick: () => this.sort(heading)}, heading.title, h('span', {class: 'arrow', 'aria-hidden': 'true'}))),
     );
     this.more = h('button', {type: 'button', class: 'quiet', hidden: true, onclick: () => ((this.all = true), this.paint())});
+    this.scroll = h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of ranks'}, h('table', {}, h('thead', {}, h('tr', {}, ...this.headings)), this.body));
     this.element = h(
       'section',
       {class: 'card ranks', 'aria-labelledby': 'ranks-title'},
       h('header', {}, h('h2', {id: 'ranks-title'}, 'Ranks'), this.where),
-      h('div', {class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Table of ranks'}, h('table', {}, h('thead', {}, h('tr', {}, ...this.headings)), this.body)),
+      this.scroll,
       this.more,
     );
     this.mark();
@@ -124,7 +136,7 @@ export class RanksPanel {
     const sorted = [...this.data.ranks].sort((a, b) => {
       const [x, y] = [values.get(a.rank) ?? null, values.get(b.rank) ?? null];
       if (x === null || y === null) return Number(x === null) - Number(y === null) || a.rank - b.rank;
-      const way = typeof x === 'string' || typeof y === 'string' ? String(x).localeCompare(String(y), undefined, {numeric: true}) : x - y;
+      const way = typeof x === 'string' || typeof y === 'string' ? inOrder(String(x), String(y)) : x - y;
       return way * this.order || a.rank - b.rank;
     });
     const shown = this.all ? sorted : sorted.slice(0, FIRST_ROWS);
@@ -139,8 +151,20 @@ export class RanksPanel {
       this.body.append(row.element);
     }
     for (const row of this.rows.splice(shown.length)) row.element.remove();
-    shown.forEach((one, i) => this.write(this.rows[i]!, one));
+    this.rows.forEach((row, i) => (row.rank = shown[i]!.rank));
     if (focused && focused.rank !== rank) this.rows.find((row) => row.rank === rank)?.button.focus({preventScroll: true});
+    this.writeFrom(shown, Math.max(0, Math.floor(this.scroll.scrollTop / ROW_HEIGHT) - 1), 0);
+  }
+
+  /** What is seen at once; the rest in later frames: to lay out all rows takes longer than one. */
+  private writeFrom(shown: readonly Rank[], begin: number, written: number): void {
+    clearTimeout(this.writing);
+    const end = Math.min(shown.length, written + ROWS_A_FRAME);
+    for (let i = written; i < end; ++i) {
+      const place = (begin + i) % shown.length;
+      this.write(this.rows[place]!, shown[place]!);
+    }
+    if (end < shown.length) this.writing = window.setTimeout(() => this.writeFrom(shown, begin, end), BETWEEN_MS);
   }
 
   private newRow(): Row {

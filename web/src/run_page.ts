@@ -12,15 +12,21 @@ import {HeatmapPanel} from './heatmap_panel.ts';
 import type {Page} from './main.ts';
 import {MatrixPanel} from './matrix_panel.ts';
 import {RanksPanel} from './ranks_panel.ts';
+import {POINTS} from './paths.ts';
 import {formatRoute, type Route} from './route.ts';
 import {onTheme} from './theme.ts';
 import type {Alert, Heatmap, Matrix, Metric, Range, Rank, Run, Series} from './types.ts';
 import {verdictOf} from './verdict.ts';
 import {VerdictPanel} from './verdict_panel.ts';
 
-const POINTS = 600;
 const COLUMNS = 240;
 const SHORTEST = 4;
+/** How long a reader who zooms on is waited for before finer data are asked for. */
+const SETTLED_MS = 120;
+/** How long the verdict waits for the charts when a run is opened. */
+const TOGETHER_MS = 100;
+/** Painting that has taken longer goes on in the next frame: input comes between. */
+const SLICE_MS = 12;
 
 /** Owned by App; closed when another page takes its place. */
 export class RunPage implements Page, Board {
@@ -61,7 +67,9 @@ export class RunPage implements Page, Board {
   /** What was painted last, panel by panel: only what differs is painted again. */
   private readonly changes = {charts: changed(), heatmap: changed(), deviations: changed(), ranks: changed(), matrix: changed(), facts: changed()};
   private frame = 0;
+  private looking = 0;
   private painting = 0;
+  private settling = 0;
   private laidOut = false;
   private closed = false;
   private absent = false;
@@ -81,11 +89,17 @@ export class RunPage implements Page, Board {
     // Of a run that is not there, only whether it is there by now.
     const first = this.seen === '' && !this.absent;
     const asked = this.absent ? [] : this.api.alerts(this.id).catch(refusal(() => undefined));
+    // Which ranks are to be drawn, the alerts will say; the rest need not wait.
+    const series = first ? this.loadSeries() : null;
+    series?.catch(() => undefined); // told below, if the others are answered
     const [runs, answered] = await Promise.all([this.api.runs(), asked]);
     const alerts = answered ?? [];
     if (this.closed) return;
     const run = runs.runs.find((one) => one.run === this.id);
     if (!run) return this.missing();
+    // One frame for all that is first seen takes less than two.
+    if (series) await Promise.race([series.catch(() => undefined), new Promise((wait) => setTimeout(wait, TOGETHER_MS))]);
+    if (this.closed) return;
     this.absent = false;
     this.run = run;
     this.alerts = alerts;
@@ -100,10 +114,11 @@ export class RunPage implements Page, Board {
 
     const state = JSON.stringify([run.attempt, run.framesComplete, run.framesPartial, run.newest?.step, run.ranksConnected, run.state]);
     if (first) {
-      // Which ranks and which quantity, the alerts have said. The charts come
-      // first: what is below them shares the daemon's and the browser's time.
-      await this.loadSeries();
-      await Promise.all([this.loadHeatmap(), this.loadRanks(), this.loadMatrix()]);
+      // The charts come first: what is below them, and the ranks that alerts
+      // name, share the daemon's and the browser's time.
+      await series;
+      this.paint(); // it may have come before there was a run to paint
+      await Promise.all([this.loadOther(), this.loadRanks(), this.loadMatrix()]);
     } else if (state !== this.seen) await this.refresh();
     else await this.loadOther();
     this.seen = state;
@@ -121,7 +136,9 @@ export class RunPage implements Page, Board {
     this.closed = true;
     this.stopTheme();
     cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.looking);
     cancelAnimationFrame(this.painting);
+    clearTimeout(this.settling);
     this.charts.close();
   }
 
@@ -145,10 +162,22 @@ export class RunPage implements Page, Board {
       range = from <= all.from && to >= all.to ? null : {from, to};
     }
     this.range = range;
-    this.charts.look(this.view);
-    this.heatmapPanel.look(this.view);
-    this.remember();
-    this.reload();
+    this.look();
+    clearTimeout(this.settling);
+    this.settling = window.setTimeout(() => {
+      this.remember();
+      this.reload();
+    }, SETTLED_MS);
+  }
+
+  /** In the next frame, what is at hand in the new range; finer data come later. */
+  private look(): void {
+    if (this.looking !== 0) return;
+    this.looking = requestAnimationFrame(() => {
+      this.looking = 0;
+      this.charts.look(this.view);
+      this.heatmapPanel.look(this.view);
+    });
   }
 
   scale(factor: number): void {
@@ -306,24 +335,56 @@ export class RunPage implements Page, Board {
     });
   }
 
+  /** What has changed, from the top; what takes long is left to later frames. */
   private paintNow(): void {
     if (!this.run || this.closed) return;
-    const colours = palette();
-    const chosen = this.chosen;
-    const {series, heatmap, matrix, view} = this;
-    const ranks = chosen.join();
-    if (series) {
-      const marked = this.alerts.filter((alert) => alert.firedAt > 0 || alert.state === 'FIRING');
-      const marks = JSON.stringify(marked.map((alert) => [alert.firstStep, alert.state]));
-      if (this.changes.charts(series, view.from, view.to, this.range !== null, ranks, marks, colours)) {
-        this.charts.show({series, view, chosen, alerts: marked, palette: colours}, this.range !== null);
-      }
+    const begun = performance.now();
+    for (const panel of this.panels) {
+      if (panel() && performance.now() - begun > SLICE_MS) return this.paint();
     }
-    if (heatmap && this.changes.heatmap(heatmap, view.from, view.to, ranks, colours)) this.heatmapPanel.show(heatmap, view, chosen, colours);
+  }
+
+  /** Each paints one panel if what it shows has changed, and says whether. */
+  private readonly panels: readonly (() => boolean)[] = [
+    () => this.paintCharts(),
+    () => this.paintRanks(),
+    () => {
+      const {heatmap, view, chosen} = this;
+      if (!heatmap || !this.changes.heatmap(heatmap, view.from, view.to, chosen.join(), palette())) return false;
+      this.heatmapPanel.show(heatmap, view, chosen, palette());
+      return true;
+    },
+    () => {
+      const {matrix, chosen} = this;
+      if (!matrix || !this.changes.matrix(matrix, this.matrixPinned, chosen.join(), palette())) return false;
+      this.matrixPanel.show(matrix, this.matrixPinned, chosen, palette());
+      return true;
+    },
+    () => {
+      if (!this.changes.facts(this.ranks)) return false;
+      this.facts.show(this.ranks);
+      return true;
+    },
+  ];
+
+  private paintCharts(): boolean {
+    const {series, view, chosen} = this;
+    if (!series) return false;
+    // A rank that was just chosen has no line yet: nothing to draw anew.
+    const lines = chosen.filter((rank) => series.columns.has(`rank_loss/${rank}`)).join();
+    const marked = this.alerts.filter((alert) => alert.firedAt > 0 || alert.state === 'FIRING');
+    const marks = JSON.stringify(marked.map((alert) => [alert.firstStep, alert.state]));
+    if (!this.changes.charts(series, view.from, view.to, this.range !== null, lines, marks, palette())) return false;
+    this.charts.show({series, view, chosen, alerts: marked, palette: palette()}, this.range !== null);
+    return true;
+  }
+
+  private paintRanks(): boolean {
+    const {heatmap, chosen} = this;
     if (this.changes.deviations(heatmap)) this.deviations = heatmap ? deviations(heatmap) : new Map();
-    if (this.changes.ranks(this.ranks, this.deviations, this.metric, ranks, colours)) this.ranksPanel.show(this.ranks, this.deviations, this.metric, chosen, colours);
-    if (matrix && this.changes.matrix(matrix, this.matrixPinned, ranks, colours)) this.matrixPanel.show(matrix, this.matrixPinned, chosen, colours);
-    if (this.changes.facts(this.ranks)) this.facts.show(this.ranks);
+    if (!this.changes.ranks(this.ranks, this.deviations, this.metric, chosen.join(), palette())) return false;
+    this.ranksPanel.show(this.ranks, this.deviations, this.metric, chosen, palette());
+    return true;
   }
 
   private layOut(): void {

@@ -140,6 +140,33 @@ TEST_P(VectorSumsTest, AddsScaledNumbersToBoth) {
   }
 }
 
+TEST_P(VectorSumsTest, FourTogetherAreFourInTurn) {
+  for (size_t width : {64, 77}) {
+    const auto y = Numbers<double>(width, 2);
+    std::vector<double> sum = Numbers<double>(width, 3);
+    std::vector<double> other = Numbers<double>(width, 4);
+    std::vector<double> sum_in_turn = sum;
+    std::vector<double> other_in_turn = other;
+    const double scales[] = {0.3, 1.7, -2.1, 0.9};
+    const double other_scales[] = {0.7, 0.1, 3.3, -0.2};
+    std::vector<std::vector<float>> x;
+    std::vector<double> products_in_turn;
+    for (size_t row = 0; row < kTogether; ++row) {
+      x.push_back(Numbers<float>(width, 5 + row));
+      products_in_turn.push_back(
+          AddScaled(x[row].data(), width, scales[row], sum_in_turn.data(),
+                    other_scales[row], other_in_turn.data(), y.data()));
+    }
+    const float* rows[] = {x[0].data(), x[1].data(), x[2].data(), x[3].data()};
+    std::vector<double> products(kTogether);
+    AddFourScaled(rows, width, scales, sum.data(), other_scales, other.data(),
+                  y.data(), products.data());
+    EXPECT_EQ(products, products_in_turn);
+    EXPECT_EQ(sum, sum_in_turn);
+    EXPECT_EQ(other, other_in_turn);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, VectorSumsTest,
                          ::testing::ValuesIn(Targets()),
                          [](const ::testing::TestParamInfo<int64_t>& info) {

@@ -1,5 +1,6 @@
 #include "daemon/detect/rank_order_test.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -44,6 +45,27 @@ TEST(OrdersAmongTest, ValueOutsideIsComparedWithAll) {
   EXPECT_EQ(OrdersAmong(values, 9, 1, false).upper.beyond, 0u);
 }
 
+TEST(OrdersOfAllTest, AreThoseOfEachOne) {
+  Values values;
+  for (int i = 0; i < 60; ++i) values.push_back((i * i % 37 - 18) / 4.0);
+  values.push_back(1e300);
+  std::sort(values.begin(), values.end());
+  for (double margin : {0.0, 0.1, 0.25, 1.0, 100.0}) {
+    std::vector<Orders> all;
+    OrdersOfAll(values, margin, all);
+    ASSERT_EQ(all.size(), values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      const Orders one = OrdersAmong(values, values[i], margin, true);
+      EXPECT_EQ(all[i].upper.beyond, one.upper.beyond) << i;
+      EXPECT_EQ(all[i].upper.tied, one.upper.tied) << i;
+      EXPECT_EQ(all[i].upper.count, one.upper.count) << i;
+      EXPECT_EQ(all[i].lower.beyond, one.lower.beyond) << i;
+      EXPECT_EQ(all[i].lower.tied, one.lower.tied) << i;
+      EXPECT_EQ(all[i].lower.count, one.lower.count) << i;
+    }
+  }
+}
+
 TEST(BetTableTest, HandWorked) {
   BetTable table;
   table.Prepare(4);
@@ -74,6 +96,16 @@ TEST(BetTableTest, MeanIsOneWhateverTheTies) {
       }
     }
   }
+}
+
+TEST(BetTableTest, IsTheSameWhateverIsLookedUp) {
+  BetTable table;
+  table.Prepare(5);
+  const Bets looked_up = table.BetsOn({3, 0, 5});
+  const Bets from_outside = table.BetsOn({3, 0, 6});
+  table.Prepare(6);
+  EXPECT_EQ(table.BetsOn({3, 0, 5}), looked_up);
+  EXPECT_EQ(table.BetsOn({3, 0, 6}), from_outside);
 }
 
 TEST(BetTableTest, BetsFallWithTheOrder) {

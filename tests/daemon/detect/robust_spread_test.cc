@@ -55,6 +55,11 @@ TEST(RobustSpreadTest, EqualsTheDefinitionOnRandomValues) {
     const double factor = RobustSpread(unit);
     EXPECT_NEAR(RobustSpread(values), factor * SortedMedian(deviations), 1e-9)
         << count;
+    Values shuffled = values;
+    std::shuffle(shuffled.begin(), shuffled.end(), engine);
+    const MedianAndSpread found = FindMedianAndSpread(shuffled);
+    EXPECT_EQ(found.median, SortedMedian(values)) << count;
+    EXPECT_EQ(found.spread, RobustSpread(values)) << count;
   }
 }
 

@@ -1,6 +1,8 @@
 #include "daemon/ingest/outbox.h"
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -31,12 +33,35 @@ TEST(OutboxTest, KeepsOnlyTheNewestAcknowledgementAndAlertSet) {
   using Alerts = std::vector<alert::Alert>;
   outbox.ShowAlerts(3, "r", std::make_shared<const Alerts>());
   outbox.ShowAlerts(3, "r", std::make_shared<const Alerts>(2, alert));
+  const auto alerts = outbox.Take().message;
   EXPECT_EQ(outbox.Take().message->ack().sequence(), 1000u);
   EXPECT_EQ(outbox.Take().message->ack().source(), 4u);
-  const auto alerts = outbox.Take().message;
   ASSERT_EQ(alerts->alerts().alerts_size(), 2);
   EXPECT_EQ(alerts->alerts().alerts(0).kind(), "NonFinite");
   EXPECT_EQ(alerts->alerts().alerts(0).run(), "r");
+  EXPECT_FALSE(outbox.Take().message);
+}
+
+TEST(OutboxTest, AlertsAndAcknowledgementsTakeTurnsFirstComeFirst) {
+  Outbox outbox([] {});
+  const auto none = std::make_shared<const std::vector<alert::Alert>>();
+  for (uint32_t source : {5, 1, 9}) outbox.Acknowledge(source, 1);
+  for (uint32_t source : {7, 2}) outbox.ShowAlerts(source, "r", none);
+  outbox.Acknowledge(5, 2);
+  outbox.Welcome(4, 0);
+  std::vector<std::string> order;
+  for (bool more = true; more;) {
+    Outbox::Taken taken = outbox.Take();
+    const v1::ServerMessage& message = *taken.message;
+    order.push_back(message.has_welcome() ? "welcome"
+                    : message.has_ack()
+                        ? "ack " + std::to_string(message.ack().source())
+                        : "alerts " +
+                              std::to_string(message.alerts().source()));
+    more = taken.more;
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"welcome", "alerts 7", "ack 5",
+                                             "alerts 2", "ack 1", "ack 9"}));
   EXPECT_FALSE(outbox.Take().message);
 }
 

@@ -30,7 +30,8 @@ FrameNumbers FrameOf(uint64_t step, double mean,
   return frame;
 }
 
-std::vector<uint64_t> StepsOf(const Frames& frames) {
+std::vector<uint64_t> StepsOf(
+    const std::vector<history::FrameNumbers>& frames) {
   std::vector<uint64_t> steps;
   for (const FrameNumbers& frame : frames) steps.push_back(frame.step);
   return steps;
@@ -55,7 +56,7 @@ TEST(BucketsTest, DifferInSizeByAtMostOneAndCoverAll) {
 }
 
 TEST(EnvelopeTest, KeepsEachExtremeOfManyFrames) {
-  Frames frames;
+  std::vector<history::FrameNumbers> frames;
   for (uint64_t step = 0; step < 10'000; ++step) {
     frames.push_back(FrameOf(step, 1));
   }
@@ -74,7 +75,8 @@ TEST(EnvelopeTest, KeepsEachExtremeOfManyFrames) {
 }
 
 TEST(EnvelopeTest, OneBucketHasTheMeanOfWhatIsThere) {
-  const Frames frames = {FrameOf(0, 1), FrameOf(1, kAbsent), FrameOf(2, 4)};
+  const std::vector<history::FrameNumbers> frames = {
+      FrameOf(0, 1), FrameOf(1, kAbsent), FrameOf(2, 4)};
   const Envelope envelope =
       EnvelopeOf(frames, Buckets(3, 1), FrameNumber::kLossMean);
   EXPECT_THAT(envelope.min, ElementsAre(1));
@@ -83,7 +85,8 @@ TEST(EnvelopeTest, OneBucketHasTheMeanOfWhatIsThere) {
 }
 
 TEST(EnvelopeTest, BucketsWithoutAValueAreAbsent) {
-  const Frames frames = {FrameOf(0, 1), FrameOf(1, kAbsent), FrameOf(2, 4)};
+  const std::vector<history::FrameNumbers> frames = {
+      FrameOf(0, 1), FrameOf(1, kAbsent), FrameOf(2, 4)};
   // More buckets than frames: each frame is one.
   const Envelope envelope =
       EnvelopeOf(frames, Buckets(3, 100), FrameNumber::kLossMean);
@@ -93,8 +96,8 @@ TEST(EnvelopeTest, BucketsWithoutAValueAreAbsent) {
 }
 
 TEST(EnvelopeTest, BandAndRankAreOfTheRanksValues) {
-  const Frames frames = {FrameOf(0, 9, {1, 2, 6}),
-                         FrameOf(1, 9, {kAbsent, 5, 3}), FrameOf(2, 9)};
+  const std::vector<history::FrameNumbers> frames = {
+      FrameOf(0, 9, {1, 2, 6}), FrameOf(1, 9, {kAbsent, 5, 3}), FrameOf(2, 9)};
   const auto one = Buckets(3, 1);
   const Envelope band = BandOf(frames, one, RankNumber::kLoss);
   EXPECT_THAT(band.min, ElementsAre(1));
@@ -112,7 +115,7 @@ TEST(EnvelopeTest, BandAndRankAreOfTheRanksValues) {
 }
 
 TEST(KeepCurrentTest, NewerAttemptTakesThePlaceOfAllFromItsFirstStepOn) {
-  Frames frames;
+  std::vector<history::FrameNumbers> frames;
   for (uint64_t step = 0; step <= 6; ++step) {
     frames.push_back(FrameOf(step, 1, {}, 1));
   }
@@ -134,8 +137,8 @@ TEST(KeepCurrentTest, NewerAttemptTakesThePlaceOfAllFromItsFirstStepOn) {
 TEST(DeviationsTest, AreRobustDeviationsFromTheMedianOfEachFrame) {
   // Distances from the medians 3 and 30: −2, −1, 0, 1, 7 and −1, −1, 0, 1, 1;
   // the median of their magnitudes is 1.
-  const Frames frames = {FrameOf(0, 0, {1, 2, 3, 4, 10}),
-                         FrameOf(1, 0, {29, 29, 30, 31, 31})};
+  const std::vector<history::FrameNumbers> frames = {
+      FrameOf(0, 0, {1, 2, 3, 4, 10}), FrameOf(1, 0, {29, 29, 30, 31, 31})};
   const Deviations all =
       DeviationsOf(frames, Buckets(2, 2), RankNumber::kLoss, 64);
   EXPECT_THAT(all.ranks, ElementsAre(0, 1, 2, 3, 4));
@@ -159,8 +162,8 @@ TEST(DeviationsTest, NormsAreComparedByTheirLogarithms) {
     frame.ranks.push_back({rank, {kAbsent, norms[rank], kAbsent}});
   }
   // log 2 below and above the median; the median magnitude is log 2.
-  const Deviations all =
-      DeviationsOf({frame}, Buckets(1, 1), RankNumber::kGradientNorm, 64);
+  const Deviations all = DeviationsOf(std::vector{frame}, Buckets(1, 1),
+                                      RankNumber::kGradientNorm, 64);
   EXPECT_THAT(all.values,
               ElementsAre(FloatNear(-1 / 1.4826F, 1e-6F), 0.0F,
                           FloatNear(1 / 1.4826F, 1e-6F), IsNan(), IsNan()));
@@ -168,11 +171,11 @@ TEST(DeviationsTest, NormsAreComparedByTheirLogarithms) {
 
 TEST(DeviationsTest, MostRanksEqualStillShowsWhoIsNot) {
   // Distances 0, 0, 0, 4: their median is 0, their mean 1.
-  const Deviations all = DeviationsOf({FrameOf(0, 0, {5, 5, 5, 9})},
+  const Deviations all = DeviationsOf(std::vector{FrameOf(0, 0, {5, 5, 5, 9})},
                                       Buckets(1, 1), RankNumber::kLoss, 64);
   EXPECT_THAT(all.values,
               ElementsAre(0, 0, 0, FloatNear(4 / 1.2533141F, 1e-6F)));
-  const Deviations equal = DeviationsOf({FrameOf(0, 0, {5, 5, 5})},
+  const Deviations equal = DeviationsOf(std::vector{FrameOf(0, 0, {5, 5, 5})},
                                         Buckets(1, 1), RankNumber::kLoss, 64);
   EXPECT_THAT(equal.values, ElementsAre(0, 0, 0));
 }
@@ -181,7 +184,8 @@ TEST(DeviationsTest, KeepsTheMostDeviantRanksInTheirOrder) {
   // Rank 1 is missing in the first frame, rank 3 far off once, rank 0 always.
   FrameNumbers first = FrameOf(0, 0, {-9, 1, 2, 3, 4});
   first.ranks.erase(first.ranks.begin() + 1);
-  const Frames frames = {first, FrameOf(1, 0, {-5, 1, 2, 30, 3})};
+  const std::vector<history::FrameNumbers> frames = {
+      first, FrameOf(1, 0, {-5, 1, 2, 30, 3})};
   const Deviations most =
       DeviationsOf(frames, Buckets(2, 2), RankNumber::kLoss, 2);
   EXPECT_THAT(most.ranks, ElementsAre(0, 3));

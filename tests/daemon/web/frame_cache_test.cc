@@ -35,10 +35,12 @@ class FrameCacheTest : public ::testing::Test {
                      .now = [this] { return now_; }}};
   int reads_ = 0;
   size_t ranks_ = 0;
+  uint64_t stride_ = 1;
   FrameCache::Read read_ = [this] {
     ++reads_;
     CurrentFrames current;
     current.frames.resize(1);
+    current.stride = stride_;
     current.frames[0].ranks.resize(ranks_);
     return absl::StatusOr<CurrentFrames>(std::move(current));
   };
@@ -46,11 +48,23 @@ class FrameCacheTest : public ::testing::Test {
 
 TEST_F(FrameCacheTest, TheSameIsReadOnce) {
   const runs::RunSnapshot run = HandBuiltRun("r");
-  EXPECT_EQ(Reads(run), 1);
-  EXPECT_EQ(Reads(run), 1);
-  EXPECT_EQ(Reads(run, 1), 2);
+  EXPECT_EQ(Reads(run, 1), 1);
+  EXPECT_EQ(Reads(run, 1), 1);
+  EXPECT_EQ(Reads(run), 2);
   EXPECT_EQ(Reads(run), 2);
   EXPECT_EQ(Reads(HandBuiltRun("other")), 3);
+}
+
+TEST_F(FrameCacheTest, PartsOfAllStepsAreNotReadAgain) {
+  const runs::RunSnapshot run = HandBuiltRun("r");
+  EXPECT_EQ(Reads(run), 1);
+  EXPECT_EQ(Reads(run, 1), 1);
+  EXPECT_EQ(Reads(run, std::nullopt, 7), 1);
+  // Of what was only sampled, a part has more to give.
+  now_ += absl::Seconds(6);
+  stride_ = 2;
+  EXPECT_EQ(Reads(run), 2);
+  EXPECT_EQ(Reads(run, 1), 3);
 }
 
 TEST_F(FrameCacheTest, ANewerFrameEndsWhatIsKept) {
@@ -109,27 +123,91 @@ TEST_F(FrameCacheTest, ManyWhoAskAtOnceShareOneReading) {
   EXPECT_EQ(reads_, 1);
 }
 
-TEST(FrameCacheOfSeriesTest, SeriesAndHeatmapShareWhatIsRead) {
-  runs::RunSnapshot run = HandBuiltRun("r");
-  run.history_run = 7;
-  Source source = SourceFrom({run});
-  int reads = 0;
-  source.stored_frames = [&](const history::FrameQuery&) {
-    ++reads;
-    return absl::StatusOr<history::FrameRange>(history::FrameRange());
-  };
-  source.frame_cache = std::make_shared<FrameCache>(FrameCache::Options());
-  v1::GetSeriesRequest series;
-  series.set_run("r");
+// A run of steps 411 and 412, also in the history, that goes on.
+class FrameCacheOfSeriesTest : public ::testing::Test {
+ protected:
+  FrameCacheOfSeriesTest() {
+    run_.history_run = 7;
+    for (const auto& entry :
+         run_.store->Range(std::nullopt, std::nullopt, SIZE_MAX)) {
+      store_->Append(entry);
+    }
+    run_.store = store_;
+  }
+
+  Source SourceOfRun() {
+    Source source = SourceFrom({run_});
+    source.stored_frames = [this](const history::FrameQuery&) {
+      ++reads_;
+      return absl::StatusOr<history::FrameRange>(history::FrameRange());
+    };
+    source.frame_cache = cache_;
+    return source;
+  }
+
+  void Judge(uint32_t attempt, uint64_t step, uint32_t ranks) {
+    auto measures = std::make_shared<consistency::Measures>(
+        muster::testing::MeasuresOf(step, ranks, 3));
+    measures->attempt = attempt;
+    run_.newest = measures;
+    store_->Append({.measures = measures, .frame = nullptr});
+  }
+
+  std::vector<uint64_t> Steps(std::optional<uint64_t> from = std::nullopt) {
+    v1::GetSeriesRequest request;
+    request.set_run("r");
+    if (from) request.set_from(*from);
+    const auto series = GetSeries(SourceOfRun(), request);
+    EXPECT_TRUE(series.ok()) << series.status();
+    EXPECT_EQ(series->frames(),
+              static_cast<uint64_t>(series->first_step_size()));
+    EXPECT_EQ(series->newest_step(), run_.newest->step);
+    return {series->first_step().begin(), series->first_step().end()};
+  }
+
+  using S = std::vector<uint64_t>;
+  const std::shared_ptr<FrameCache> cache_ =
+      std::make_shared<FrameCache>(FrameCache::Options());
+  std::shared_ptr<runs::FrameStore> store_ =
+      std::make_shared<runs::FrameStore>(runs::FrameStore::Options());
+  runs::RunSnapshot run_ = HandBuiltRun("r");
+  int reads_ = 0;
+};
+
+TEST_F(FrameCacheOfSeriesTest, SeriesAndHeatmapShareWhatIsRead) {
   v1::GetHeatmapRequest heatmap;
   heatmap.set_run("r");
-  ASSERT_TRUE(GetSeries(source, series).ok());
-  ASSERT_TRUE(GetHeatmap(source, heatmap).ok());
-  series.add_ranks(1);
-  const auto again = GetSeries(source, series);
-  ASSERT_TRUE(again.ok());
-  EXPECT_EQ(again->frames(), 2u);
-  EXPECT_EQ(reads, 1);
+  EXPECT_EQ(Steps(), (S{411, 412}));
+  ASSERT_TRUE(GetHeatmap(SourceOfRun(), heatmap).ok());
+  EXPECT_EQ(Steps(412), (S{412}));
+  EXPECT_EQ(reads_, 1);
+}
+
+TEST_F(FrameCacheOfSeriesTest, NewerFramesAreAddedFromMemory) {
+  EXPECT_EQ(Steps(), (S{411, 412}));
+  Judge(1, 413, 3);
+  EXPECT_EQ(Steps(), (S{411, 412, 413}));
+  Judge(1, 414, 2);
+  Judge(1, 415, 3);
+  EXPECT_EQ(Steps(414), (S{414, 415}));
+  // The run goes back to a checkpoint.
+  Judge(2, 413, 3);
+  EXPECT_EQ(Steps(), (S{411, 412, 413}));
+  EXPECT_EQ(reads_, 1);
+}
+
+TEST_F(FrameCacheOfSeriesTest, WhatMemoryDoesNotHaveIsReadAgain) {
+  EXPECT_EQ(Steps(), (S{411, 412}));
+  // Without the values of its ranks.
+  Judge(1, 413, 0);
+  EXPECT_EQ(Steps(), (S{411, 412, 413}));
+  EXPECT_EQ(reads_, 2);
+  // What was the newest is there no more.
+  store_ = std::make_shared<runs::FrameStore>(runs::FrameStore::Options());
+  run_.store = store_;
+  Judge(1, 500, 3);
+  EXPECT_EQ(Steps(), (S{500}));
+  EXPECT_EQ(reads_, 3);
 }
 
 }  // namespace
