@@ -1,6 +1,7 @@
 """What a hostile client costs the ranks of others, and the daemon's memory.
 
 Usage: /usr/bin/python3 tests/bench/hostile_client.py [--build build/release] [--seconds 15] [--json FILE]
+           [--only idle,half_open,large,run_names,deaf_http]
 
 One daemon with TLS, tokens and rules, on loopback. Eight ranks of team a report a step, wait for the
 acknowledgement, and go on; the time that took is their delay. First alone; then beside a sender of team b (who has a good
@@ -92,13 +93,15 @@ class Ranks:
 class Attack:
     """All at once, until `stop`."""
 
-    def __init__(self, daemon, ca):
+    KINDS = ("idle", "half_open", "large", "run_names", "deaf_http")
+
+    def __init__(self, daemon, ca, kinds=KINDS):
         self._daemon, self._ca = daemon, ca
         self.counts = {}
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._loop, args=(kind,), daemon=True)
-            for kind in (self.idle, self.half_open, self.large, self.run_names, self.deaf_http)
+            threading.Thread(target=self._loop, args=(getattr(self, kind),), daemon=True)
+            for kind in kinds
         ]
         for thread in self._threads:
             thread.start()
@@ -215,6 +218,7 @@ def main():
     parser.add_argument("--build", default=ROOT / "build" / "release", type=pathlib.Path)
     parser.add_argument("--seconds", default=15, type=float)
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--only", default=",".join(Attack.KINDS))
     given = parser.parse_args()
     os.environ["MUSTER_LIBRARY"] = str(given.build / "client" / "libmuster.so")
     from authority import Authority
@@ -244,7 +248,7 @@ def main():
             ranks.run_for(3)
             alone = ranks.run_for(given.seconds)
             before = resident(daemon.process.pid)
-            attack = Attack(daemon, str(authority.ca))
+            attack = Attack(daemon, str(authority.ca), given.only.split(","))
             peak = [before]
 
             def watch():
