@@ -330,11 +330,11 @@ void Run::ShowAlerts() {
   changes_.clear();
   const auto firing = FiringAlerts();
   // Where one stream carries many ranks, those that are named hear first.
-  for (uint32_t rank : named) {
-    const auto linked = links_.find(rank);
-    if (linked != links_.end()) linked->second.link->ShowAlerts(firing);
+  for (const bool first : {true, false}) {
+    for (const auto& [rank, linked] : links_) {
+      if (named.contains(rank) == first) linked.link->ShowAlerts(firing);
+    }
   }
-  for (const auto& [rank, linked] : links_) linked.link->ShowAlerts(firing);
 }
 
 void Run::Publish() {

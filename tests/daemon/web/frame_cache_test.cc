@@ -67,15 +67,15 @@ TEST_F(FrameCacheTest, PartsOfAllStepsAreNotReadAgain) {
   EXPECT_EQ(Reads(run, 1), 3);
 }
 
-TEST_F(FrameCacheTest, ANewerFrameEndsWhatIsKept) {
+TEST_F(FrameCacheTest, ANewerFrameEndsWhatIsKeptOfAPart) {
   runs::RunSnapshot run = HandBuiltRun("r");
-  EXPECT_EQ(Reads(run), 1);
+  EXPECT_EQ(Reads(run, 1), 1);
   run.newest = std::make_shared<consistency::Measures>(*run.newest);
-  EXPECT_EQ(Reads(run), 2);
-  EXPECT_EQ(Reads(run), 2);
+  EXPECT_EQ(Reads(run, 1), 2);
+  EXPECT_EQ(Reads(run, 1), 2);
   // From where it is read has changed.
   run.history_run = 7;
-  EXPECT_EQ(Reads(run), 3);
+  EXPECT_EQ(Reads(run, 1), 3);
 }
 
 TEST_F(FrameCacheTest, NothingIsKeptForLong) {
