@@ -219,10 +219,10 @@ int ReferenceSave(const Options& options) {
 }
 
 int Simulation(const Options& options) {
-  const auto summary =
-      options.history.empty()
-          ? Simulate(options.address, options.run, options.simulation)
-          : SimulateIntoHistory(options, absl::Now());
+  const auto summary = options.history.empty()
+                           ? Simulate(options.address, options.files,
+                                      options.run, options.simulation)
+                           : SimulateIntoHistory(options, absl::Now());
   if (!summary.ok()) return Fail(summary.status());
   return Print(FormatSimulation(*summary, options.json));
 }
@@ -237,6 +237,7 @@ size_t TerminalWidth() {
 
 int Top(const Options& options) {
   const TopOptions top{.address = options.address,
+                       .files = options.files,
                        .run = options.run,
                        .interval = absl::Seconds(options.top.interval_seconds),
                        .sort = *ParseTopSort(options.top.sort),
@@ -259,7 +260,7 @@ int Main(int argc, char** argv) {
   if (options->verb == Verb::kReferenceSave) return ReferenceSave(*options);
   if (options->verb == Verb::kSimulate) return Simulation(*options);
   if (options->verb == Verb::kTop) return Top(*options);
-  QueryClient client(options->address);
+  QueryClient client(options->address, options->files);
   switch (options->verb) {
     case Verb::kStatus:
       return Status(*options, client);

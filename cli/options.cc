@@ -21,7 +21,26 @@ constexpr char kFooter[] =
     "Exit codes: 0 fine; 1 not healthy (status --exit-code), or the runs "
     "differ\n"
     "(compare); 2 wrong usage; 3 the daemon cannot be reached.\n"
-    "Environment: MUSTER_ADDRESS (daemon), NO_COLOR (no colours).";
+    "Environment: MUSTER_ADDRESS (daemon), MUSTER_CA_FILE, MUSTER_CERT_FILE,\n"
+    "MUSTER_KEY_FILE, MUSTER_TOKEN_FILE (as the flags), NO_COLOR (no colours).";
+
+void AddFiles(CLI::App& app, const EnvironmentLookup& environment,
+              identity::ChannelFiles& files) {
+  const auto add = [&](const char* flag, const char* variable, const char* help,
+                       std::string& path) {
+    const char* given = environment(variable);
+    if (given != nullptr) path = given;
+    app.add_option(flag, path, help)->type_name("FILE");
+  };
+  add("--ca-file", "MUSTER_CA_FILE",
+      "with tls://: whom to trust, in PEM form, not the system's authorities",
+      files.ca);
+  add("--cert-file", "MUSTER_CERT_FILE", "with tls://: a certificate to show",
+      files.certificate);
+  add("--key-file", "MUSTER_KEY_FILE", "its key", files.key);
+  add("--token-file", "MUSTER_TOKEN_FILE",
+      "a token to show, over TLS or on this machine alone", files.token);
+}
 
 void AddExport(CLI::App& command, Options& options) {
   const std::map<std::string, ExportFormat> formats = {
@@ -197,9 +216,12 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
   bool version = false;
   CLI::App app("Asks musterd how well the ranks of training runs agree.",
                "muster");
-  app.add_option("--address", options.address, "musterd's gRPC address")
+  app.add_option("--address", options.address,
+                 "musterd's gRPC address, also tls://HOST:PORT or "
+                 "unix:PATH")
       ->capture_default_str()
       ->type_name("HOST:PORT");
+  AddFiles(app, environment, options.files);
   app.add_flag("--json", options.json, "print JSON instead of tables");
   app.add_flag("--version", version, "print the version and exit");
   std::string pages;  // hidden: for the build

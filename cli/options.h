@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "cli/export_format.h"
 #include "cli/simulation.h"
+#include "daemon/identity/channel_files.h"
 
 namespace muster::cli {
 
@@ -41,8 +42,9 @@ struct Options {
   std::optional<std::string> output;
 
   Verb verb = Verb::kStatus;
-  // HOST:PORT or unix:PATH of the daemon.
+  // HOST:PORT, tls://HOST:PORT or unix:PATH of the daemon.
   std::string address;
+  identity::ChannelFiles files;
   bool json = false;
   // Run id; empty where none was given.
   std::string run;
@@ -78,7 +80,8 @@ struct Options {
 
 using EnvironmentLookup = std::function<const char*(const char* name)>;
 
-// Flags beat MUSTER_ADDRESS, which beats 127.0.0.1:7600. An error is one line
+// Flags beat MUSTER_ADDRESS, which beats 127.0.0.1:7600, and MUSTER_CA_FILE,
+// MUSTER_CERT_FILE, MUSTER_KEY_FILE and MUSTER_TOKEN_FILE. An error is one line
 // about wrong usage.
 absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
                                      const EnvironmentLookup& environment);

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/identity/channel.h"
 #include "muster/v1/query.grpc.pb.h"
 
 namespace muster::cli {
@@ -20,6 +21,8 @@ constexpr std::chrono::seconds kExportTimeout{60};
 
 struct QueryClient::Channel {
   std::string address;
+  identity::ChannelFiles files;
+  absl::Status prepared;  // an error: there is no stub
   std::unique_ptr<v1::Query::Stub> stub;
 
   // Calls one method of the stub.
@@ -28,7 +31,10 @@ struct QueryClient::Channel {
       grpc::Status (v1::Query::Stub::*method)(grpc::ClientContext*,
                                               const Request&, Response*),
       const Request& request, std::chrono::seconds timeout = kTimeout) {
+    if (!prepared.ok()) return prepared;
     grpc::ClientContext context;
+    const absl::Status shown = identity::AddToken(files, context);
+    if (!shown.ok()) return shown;
     context.set_deadline(std::chrono::system_clock::now() + timeout);
     Response response;
     const grpc::Status status = ((*stub).*method)(&context, request, &response);
@@ -39,6 +45,13 @@ struct QueryClient::Channel {
         return absl::NotFoundError(status.error_message());
       case grpc::StatusCode::INVALID_ARGUMENT:
         return absl::InvalidArgumentError(status.error_message());
+      case grpc::StatusCode::UNAUTHENTICATED:
+        return absl::UnauthenticatedError(absl::StrCat(
+            "musterd at ", address, ": ", status.error_message(),
+            "; show a token (--token-file) or a certificate (--cert-file)"));
+      case grpc::StatusCode::PERMISSION_DENIED:
+        return absl::PermissionDeniedError(
+            absl::StrCat("musterd at ", address, ": ", status.error_message()));
       default:
         return absl::UnavailableError(absl::StrCat("no answer from musterd at ",
                                                    address, ": ",
@@ -47,14 +60,19 @@ struct QueryClient::Channel {
   }
 };
 
-QueryClient::QueryClient(const std::string& address)
+QueryClient::QueryClient(const std::string& address,
+                         const identity::ChannelFiles& files)
     : channel_(std::make_unique<Channel>()) {
   grpc::ChannelArguments arguments;
   // Steps of large runs exceed the default of 4 MiB.
   arguments.SetMaxReceiveMessageSize(-1);
   channel_->address = address;
+  channel_->files = files;
+  const auto target = identity::PrepareChannel(address, files);
+  channel_->prepared = target.status();
+  if (!target.ok()) return;
   channel_->stub = v1::Query::NewStub(grpc::CreateCustomChannel(
-      address, grpc::InsecureChannelCredentials(), arguments));
+      target->target, target->credentials, arguments));
 }
 
 QueryClient::~QueryClient() = default;

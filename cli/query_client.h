@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "daemon/identity/channel_files.h"
 #include "muster/v1/query.pb.h"
 
 namespace muster::cli {
@@ -15,8 +16,9 @@ namespace muster::cli {
 // codes are the daemon's own words. Thread-safe.
 class QueryClient {
  public:
-  // `address`: HOST:PORT or unix:PATH.
-  explicit QueryClient(const std::string& address);
+  // `address`: HOST:PORT, tls://HOST:PORT or unix:PATH. Files that cannot be
+  // used are what each call then answers.
+  QueryClient(const std::string& address, const identity::ChannelFiles& files);
   ~QueryClient();
 
   absl::StatusOr<v1::ListRunsResponse> ListRuns();

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/alert/json.h"
+#include "daemon/identity/channel.h"
 #include "daemon/simulate/generator.h"
 #include "grpcpp/grpcpp.h"
 #include "muster/v1/telemetry.grpc.pb.h"
@@ -203,10 +204,12 @@ absl::Status Converse(Stream& stream, const std::string& run,
 }  // namespace
 
 absl::StatusOr<SimulationSummary> Simulate(const std::string& address,
+                                           const identity::ChannelFiles& files,
                                            const std::string& run,
                                            const SimulationOptions& options) {
-  const auto channel =
-      grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  const auto target = identity::PrepareChannel(address, files);
+  if (!target.ok()) return target.status();
+  const auto channel = grpc::CreateChannel(target->target, target->credentials);
   if (!channel->WaitForConnected(std::chrono::system_clock::now() +
                                  std::chrono::seconds(5))) {
     return absl::UnavailableError(
@@ -214,6 +217,8 @@ absl::StatusOr<SimulationSummary> Simulate(const std::string& address,
   }
   const auto stub = v1::Telemetry::NewStub(channel);
   grpc::ClientContext context;
+  const absl::Status shown = identity::AddToken(files, context);
+  if (!shown.ok()) return shown;
   const auto stream = stub->Stream(&context);
   Answers answers(options.model.ranks);
   std::thread reader([&] { answers.ReadAll(*stream); });

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "daemon/identity/channel_files.h"
 #include "daemon/simulate/options.h"
 
 namespace muster::cli {
@@ -39,6 +40,7 @@ struct SimulationSummary {
 // until the daemon has settled all reports. UNAVAILABLE where the daemon cannot
 // be reached or breaks the stream; FAILED_PRECONDITION where it refuses a rank.
 absl::StatusOr<SimulationSummary> Simulate(const std::string& address,
+                                           const identity::ChannelFiles& files,
                                            const std::string& run,
                                            const SimulationOptions& options);
 

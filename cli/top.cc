@@ -194,7 +194,7 @@ absl::Status RunTop(const TopOptions& options) {
   state.run = options.run;
   state.sort = options.sort;
   absl::Duration interval = options.interval;
-  TopSource source(options.address);
+  TopSource source(options.address, options.files);
   Screen screen(options.colour);
   bool chosen = !state.run.empty();
   for (;;) {
@@ -216,7 +216,7 @@ absl::Status RunTop(const TopOptions& options) {
 }
 
 absl::StatusOr<std::string> TopOnce(const TopOptions& options, size_t width) {
-  QueryClient client(options.address);
+  QueryClient client(options.address, options.files);
   TopState state;
   state.sort = options.sort;
   state.run = options.run;

@@ -8,11 +8,13 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cli/top_view.h"
+#include "daemon/identity/channel_files.h"
 
 namespace muster::cli {
 
 struct TopOptions {
   std::string address;
+  identity::ChannelFiles files;
   std::string run;  // opened at the start; empty: the list, or the only run
   absl::Duration interval = absl::Seconds(1);  // between questions
   TopSort sort = TopSort::kDeviation;

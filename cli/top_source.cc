@@ -78,8 +78,9 @@ TopData AskForTop(QueryClient& client, const std::string& address,
   return data;
 }
 
-TopSource::TopSource(std::string address)
+TopSource::TopSource(std::string address, identity::ChannelFiles files)
     : address_(std::move(address)),
+      files_(std::move(files)),
       latest_(std::make_shared<const TopData>(TopData{.address = address_})),
       thread_([this] { AskUntilStopped(); }) {}
 
@@ -111,7 +112,7 @@ std::shared_ptr<const TopData> TopSource::latest() const {
 }
 
 void TopSource::AskUntilStopped() {
-  QueryClient client(address_);
+  QueryClient client(address_, files_);
   std::unique_lock<std::mutex> lock(mutex_);
   while (!wanted_.stop) {
     const Wanted wanted = wanted_;

@@ -22,7 +22,7 @@ TopData AskForTop(QueryClient& client, const std::string& address,
 // Thread-safe. A daemon that does not answer never holds up the terminal.
 class TopSource {
  public:
-  explicit TopSource(std::string address);
+  TopSource(std::string address, identity::ChannelFiles files);
   ~TopSource();
 
   // What to ask for from now on, and how often; asks at once where the run or
@@ -44,6 +44,7 @@ class TopSource {
   void AskUntilStopped();
 
   const std::string address_;
+  const identity::ChannelFiles files_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Wanted wanted_;                          // guarded by mutex_

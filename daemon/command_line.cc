@@ -14,11 +14,11 @@ namespace {
 // Keys that can be set without a file.
 struct Setting {
   const char* key;
-  const char* flag;
+  const char* flag;      // null: none
   const char* variable;  // null: none
   const char* help;
 };
-constexpr std::array<Setting, 8> kSettings = {{
+constexpr std::array<Setting, 12> kSettings = {{
     {"grpc_address", "--grpc-address", "MUSTERD_GRPC_ADDRESS",
      "where ranks and the muster command connect: HOST:PORT or unix:PATH"},
     {"http_address", "--http-address", "MUSTERD_HTTP_ADDRESS",
@@ -30,7 +30,13 @@ constexpr std::array<Setting, 8> kSettings = {{
     {"ports_file", "--ports-file", nullptr,
      "file to write the bound addresses to"},
     {"relay.upstream", "--upstream", "MUSTERD_UPSTREAM",
-     "be a relay, and pass reports on to HOST:PORT or unix:PATH"},
+     "be a relay, and pass reports on to HOST:PORT, tls://HOST:PORT or "
+     "unix:PATH"},
+    // As those of the clients.
+    {"relay.ca_file", nullptr, "MUSTER_CA_FILE", nullptr},
+    {"relay.cert_file", nullptr, "MUSTER_CERT_FILE", nullptr},
+    {"relay.key_file", nullptr, "MUSTER_KEY_FILE", nullptr},
+    {"relay.token_file", nullptr, "MUSTER_TOKEN_FILE", nullptr},
     {"relay.spool_dir", "--spool-dir", "MUSTERD_SPOOL_DIR",
      "folder for what a relay's upstream cannot take"},
 }};
@@ -56,6 +62,7 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
   std::map<std::string, std::string> flags;
   app.add_option("--config", file, "configuration in YAML")->type_name("FILE");
   for (const Setting& setting : kSettings) {
+    if (setting.flag == nullptr) continue;
     app.add_option(setting.flag, flags[setting.key], setting.help)
         ->type_name("VALUE");
   }
@@ -100,7 +107,7 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(
     if (!status.ok()) return Prefixed(setting.variable, status);
   }
   for (const Setting& setting : kSettings) {
-    if (app.count(setting.flag) == 0) continue;
+    if (setting.flag == nullptr || app.count(setting.flag) == 0) continue;
     absl::Status status =
         SetField(setting.key, flags[setting.key], parsed.config);
     if (!status.ok()) return Prefixed(setting.flag, status);

@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "daemon/config_fields.h"
+#include "daemon/config_identity_fields.h"
 #include "daemon/config_remote_write_fields.h"
 
 namespace muster {
@@ -78,6 +79,9 @@ class YamlReader {
       return KeyError(name, field.key,
                       absl::StrCat("no value; allowed: ", field.allowed));
     }
+    if (field.joins_lists && value.IsSequence()) {
+      return ReadJoined(field, value);
+    }
     if (!value.IsScalar()) {
       return KeyError(
           value, field.key,
@@ -91,6 +95,20 @@ class YamlReader {
           value, field.key,
           absl::StrCat(shown, " is not allowed; allowed: ", field.allowed));
     }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadJoined(const ConfigField& field, const YAML::Node& list) {
+    std::vector<std::string> items;
+    for (const YAML::Node& item : list) {
+      if (!item.IsScalar()) {
+        return KeyError(
+            item, field.key,
+            absl::StrCat("not a single value; allowed: ", field.allowed));
+      }
+      items.push_back(item.Scalar());
+    }
+    field.set(absl::StrJoin(items, ", "), config_);
     return absl::OkStatus();
   }
 
@@ -169,6 +187,10 @@ absl::Status ApplyYaml(const std::string& yaml, const std::string& name,
   if (!remote_write.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": remote_write: ", remote_write));
+  }
+  const std::string identity = ValidateIdentity(changed.identity);
+  if (!identity.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(name, ": ", identity));
   }
   config = changed;
   return absl::OkStatus();

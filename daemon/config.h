@@ -14,6 +14,7 @@
 #include "daemon/detect/detector.h"
 #include "daemon/frames/assembler.h"
 #include "daemon/history/options.h"
+#include "daemon/identity/options.h"
 #include "daemon/relay/options.h"
 #include "daemon/sinks/options.h"
 #include "daemon/sinks/remote_write/options.h"
@@ -30,6 +31,9 @@ struct Limits {
   uint32_t max_world_size = 16384;
   // Sources that one stream may carry; more than one only through a relay.
   int max_sources_per_stream = 4096;
+  // Streams that one address may have open; the relays and ranks of a node, or
+  // all behind one address translation, share it.
+  int max_streams_per_peer = 4096;
   // Bytes of messages queued for one run before its streams are not read.
   // Larger: longer bursts are absorbed; max_runs times this is the worst case.
   size_t queue_bytes = size_t{64} << 20;
@@ -37,8 +41,8 @@ struct Limits {
 
 struct Config {
   // Ranks and the `muster` command: HOST:PORT or unix:PATH, or several of them
-  // with commas between; port 0 takes any. Loopback, because there is no
-  // authentication yet.
+  // with commas between; port 0 takes any. Loopback, because nobody has to say
+  // who they are unless told to.
   std::string grpc_address = "127.0.0.1:7600";
   // Permission bits of Unix sockets. All users, since the containers of a pod
   // have different ones; the permissions of the socket's folder hold as well.
@@ -56,6 +60,7 @@ struct Config {
   std::string ports_file;
 
   Limits limits;
+  identity::Options identity;
   frames::AssemblerOptions frames;
   detect::DetectOptions detect;
   // A run to hold all runs against (reference_file.h), which LoadReference

@@ -8,6 +8,7 @@
 
 #include "daemon/config_detect_fields.h"
 #include "daemon/config_field_types.h"
+#include "daemon/config_identity_fields.h"
 #include "daemon/config_metrics_fields.h"
 #include "daemon/config_relay_fields.h"
 #include "daemon/config_remote_write_fields.h"
@@ -92,6 +93,9 @@ void AppendLimits(std::vector<ConfigField>& fields) {
   fields.push_back(Integer(
       "limits.max_sources_per_stream", "Sources that one stream may carry.",
       MUSTER_MEMBER(limits.max_sources_per_stream), 1, 1048576));
+  fields.push_back(Integer(
+      "limits.max_streams_per_peer", "Streams that one address may have open.",
+      MUSTER_MEMBER(limits.max_streams_per_peer), 1, 1048576));
   // A message may have 1 MiB, so less could never take one.
   fields.push_back(
       Integer("limits.queue_bytes",
@@ -182,6 +186,7 @@ bool IsGrpcAddress(std::string_view text) {
 std::vector<ConfigField> ConfigFields() {
   std::vector<ConfigField> fields;
   AppendGeneral(fields);
+  AppendIdentityFields(fields);
   AppendLimits(fields);
   AppendFrames(fields);
   AppendDetectFields(fields);

@@ -27,6 +27,9 @@ struct ConfigField {
   // Whether a value that is not allowed may be shown: not where one would put
   // a secret by mistake.
   bool shows_value = true;
+  // Whether a YAML list of scalars may be given: its items, with commas between
+  // them.
+  bool joins_lists = false;
 
   // Of a list alone, which has neither `set` nor `print`: keys of one item,
   // whose `set` and `print` mean the last one there is.

@@ -10,6 +10,11 @@ namespace muster {
 namespace {
 
 bool IsUpstream(std::string_view text) {
+  constexpr std::string_view kTls = "tls://";
+  if (text.starts_with(kTls)) {
+    text.remove_prefix(kTls.size());
+    if (text.empty() || text.starts_with("unix:")) return false;
+  }
   return text.empty() || (IsGrpcAddress(text) && !text.ends_with(":0"));
 }
 
@@ -43,7 +48,20 @@ void AppendRelayFields(std::vector<ConfigField>& fields) {
       "relay.upstream",
       "Where this daemon, then a relay, passes reports on to; empty: it is no "
       "relay.",
-      MUSTER_MEMBER(relay.upstream), "HOST:PORT or unix:PATH", IsUpstream));
+      MUSTER_MEMBER(relay.upstream), "HOST:PORT, tls://HOST:PORT or unix:PATH",
+      IsUpstream));
+  const auto path = [&](const char* key, const char* help, auto member) {
+    fields.push_back(Text(key, help, member, "a path",
+                          [](std::string_view) { return true; }));
+  };
+  path("relay.ca_file",
+       "With tls://: whom to trust, in PEM form, not the system's authorities.",
+       MUSTER_MEMBER(relay.files.ca));
+  path("relay.cert_file", "With tls://: a certificate to show upstream.",
+       MUSTER_MEMBER(relay.files.certificate));
+  path("relay.key_file", "Its key.", MUSTER_MEMBER(relay.files.key));
+  path("relay.token_file", "A token to show upstream.",
+       MUSTER_MEMBER(relay.files.token));
   fields.push_back(
       Text("relay.spool_dir",
            "Folder for what upstream cannot take; empty: it waits in memory.",

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "daemon/config.h"
+#include "daemon/identity/grpc_server.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/log.h"
 #include "grpc/support/log.h"
@@ -22,6 +23,11 @@ namespace muster {
 namespace {
 
 constexpr absl::string_view kUnix = "unix:";
+
+// For TLS and HTTP/2 of a new connection; without a call on it; calls at once.
+constexpr int kHandshakeMs = 10'000;
+constexpr int kIdleMs = 300'000;
+constexpr int kMaxStreamsOfConnection = 1024;
 
 // What gRPC has to say is for developers: its errors reach people as ours.
 void LogForGrpc(gpr_log_func_args* args) {
@@ -64,19 +70,27 @@ GrpcListener::~GrpcListener() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Create(
     const std::string& addresses, int socket_mode,
-    const std::vector<grpc::Service*>& services) {
+    const std::vector<grpc::Service*>& services, const identity::Gate& gate) {
   gpr_set_log_function(LogForGrpc);
   grpc::ServerBuilder builder;
   const std::vector<std::string> wanted = SplitAddresses(addresses);
   std::deque<int> ports;  // of stable address
+  std::unique_ptr<GrpcListener> listener(new GrpcListener);
   for (const std::string& address : wanted) {
     if (absl::StartsWith(address, kUnix)) {
       const absl::Status status = MakePlaceForSocket(address);
       if (!status.ok()) return status;
     }
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
+    listener->credentials_.push_back(
+        identity::ServerCredentials(gate, address));
+    builder.AddListeningPort(address, listener->credentials_.back(),
                              &ports.emplace_back(0));
   }
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             kHandshakeMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             kMaxStreamsOfConnection);
   builder.SetMaxReceiveMessageSize(ingest::kMaxMessageBytes);
   // Without this, two daemons could share a port and each see half a run.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -85,7 +99,6 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Create(
   builder.AddChannelArgument(
       GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   for (grpc::Service* service : services) builder.RegisterService(service);
-  std::unique_ptr<GrpcListener> listener(new GrpcListener);
   listener->server_ = builder.BuildAndStart();
   if (listener->server_ == nullptr) {
     return CannotListen(addresses, "it is in use or not this machine's");

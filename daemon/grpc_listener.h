@@ -8,9 +8,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/identity/gate.h"
 
 namespace grpc {
 class Server;
+class ServerCredentials;
 class Service;
 }  // namespace grpc
 
@@ -19,12 +21,13 @@ namespace muster {
 // Thread-safe; owned by the server that it belongs to.
 class GrpcListener {
  public:
-  // Serves at `addresses` (config.h), from now on. The services outlive it. The
+  // Serves at `addresses` (config.h), from now on, with TLS where `gate` says
+  // so. It and the services outlive this. The
   // file of a Unix socket that nobody listens on any more is replaced. The
   // error says which address could not be bound, and why.
   static absl::StatusOr<std::unique_ptr<GrpcListener>> Create(
       const std::string& addresses, int socket_mode,
-      const std::vector<grpc::Service*>& services);
+      const std::vector<grpc::Service*>& services, const identity::Gate& gate);
   ~GrpcListener();
 
   // What was bound, ports filled in.
@@ -35,6 +38,7 @@ class GrpcListener {
  private:
   GrpcListener();
   std::string addresses_;
+  std::vector<std::shared_ptr<grpc::ServerCredentials>> credentials_;
   std::unique_ptr<grpc::Server> server_;
 };
 

@@ -38,6 +38,22 @@ absl::Status WritePortsFile(const std::string& path, const Server& server) {
   return absl::OkStatus();
 }
 
+void WarnOfExposure(const Config& config) {
+  const identity::Options& identity = config.identity;
+  const bool authenticates = !identity.auth.tokens_file.empty() ||
+                             !identity.tls.client_ca_file.empty();
+  const auto warn = [&](const std::string& address, bool tls) {
+    if (IsLoopback(address) || (tls && authenticates)) return;
+    Log(LogLevel::kWarning,
+        absl::StrCat(address, " is reachable from other machines, without ",
+                     tls             ? "authentication"
+                     : authenticates ? "encryption: tokens can be overheard"
+                                     : "encryption or authentication"));
+  };
+  warn(config.grpc_address, identity.tls.enabled());
+  warn(config.http_address, identity.tls.enabled() && identity.tls.http);
+}
+
 // What a burst of reports frees, the next one needs: by default the C library
 // gives it back to the kernel each time, which then has to clear it again, at
 // an eighth of the daemon's processor time under load. So up to this much stays
@@ -60,9 +76,10 @@ void Reload(int argc, char** argv, Server& server) {
   ConfigureLog(parsed->config.log_level, parsed->config.log_format);
   server.Reconfigure(parsed->config);
   Log(LogLevel::kInfo,
-      "configuration reloaded: logging at once, frames, detection and alerts "
-      "for runs that begin from now on; addresses, limits and sinks need a "
-      "restart");
+      "configuration reloaded: logging and auth.rules at once, frames, "
+      "detection and alerts for runs that begin from now on; addresses, "
+      "limits, "
+      "files of tls and auth, and sinks need a restart");
 }
 
 // Until a signal says that it is time to stop.
@@ -81,14 +98,7 @@ int Serve(const Config& config, const sigset_t& signals, int argc,
       absl::StrCat("musterd ", DaemonVersion(), " listens: gRPC ",
                    (*server)->grpc_address(), ", HTTP ",
                    (*server)->http_address()));
-  for (const std::string& address :
-       {config.grpc_address, config.http_address}) {
-    if (IsLoopback(address)) continue;
-    Log(LogLevel::kWarning,
-        absl::StrCat(address,
-                     " is reachable from other machines, without encryption or "
-                     "authentication"));
-  }
+  WarnOfExposure(config);
 
   // Under systemd, to which this is no more than a word, it is up from here on.
   sd_notifyf(0, "READY=1\nSTATUS=gRPC %s, HTTP %s",

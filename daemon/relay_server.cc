@@ -8,6 +8,7 @@
 #include "daemon/command_line.h"
 #include "daemon/export/relay_families.h"
 #include "daemon/grpc_listener.h"
+#include "daemon/identity/gate.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
 #include "daemon/relay/grpc_upstream.h"
@@ -46,17 +47,26 @@ std::string DescribeUpstream(const relay::Stats& stats) {
 
 class RelayServer::Impl {
  public:
-  Impl(const Config& config, Clock clock)
+  Impl(const Config& config, Clock clock, std::unique_ptr<identity::Gate> gate,
+       std::unique_ptr<relay::Upstream> upstream)
       : clock_(clock),
-        relay_(ToRelayOptions(config), std::move(clock),
-               relay::MakeGrpcUpstream(config.relay), relay::RandomId(),
+        gate_(std::move(gate)),
+        grpc_insecure_(!IsLoopback(config.grpc_address) &&
+                       gate_->tls() == nullptr),
+        http_insecure_(!IsLoopback(config.http_address) &&
+                       !(gate_->tls() != nullptr && config.identity.tls.http)),
+        relay_(ToRelayOptions(config), std::move(clock), std::move(upstream),
+               relay::RandomId(),
                [](bool failing, const std::string& line) {
                  Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
                }),
         telemetry_(ingest::MakeTelemetryService(
-            {.max_world_size = config.limits.max_world_size,
+            {.max_streams_per_peer = config.limits.max_streams_per_peer,
+             .max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
-            relay_, counters_)) {}
+            relay_, counters_, gate_.get(),
+            // Upstream sees who claims a rank that another one has.
+            [](const std::string&, uint32_t, uint64_t) {})) {}
 
   ~Impl() {
     ready_ = false;
@@ -69,19 +79,20 @@ class RelayServer::Impl {
 
   absl::Status Start(const Config& config) {
     auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
-                                     {telemetry_.get()});
+                                     {telemetry_.get()}, *gate_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     const HostPort http = SplitHostPort(config.http_address);
     web::HttpServerOptions options;
     options.host = http.host;
     options.port = http.port;
-    auto server = web::HttpServer::Create(options, MakeSource());
+    auto server = web::HttpServer::Create(options, MakeSource(), gate_.get());
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
     const bool is_ipv6 = absl::StrContains(http.host, ':');
     http_address_ = is_ipv6 ? absl::StrCat("[", http.host, "]:", http_->port())
                             : absl::StrCat(http.host, ":", http_->port());
+    gate_->Watch();
     ready_ = true;
     return absl::OkStatus();
   }
@@ -92,11 +103,12 @@ class RelayServer::Impl {
  private:
   web::Source MakeSource() {
     web::Source source;
-    source.metrics = [this] {
+    source.metrics = [this](const web::RunFilter&) {
       return exposition::RelayMetricsText(
           {.relay = relay_.stats(),
            .now = clock_.wall(),
            .rejected = counters_.Rejected(),
+           .access = {gate_->stats(), grpc_insecure_, http_insecure_},
            .process = exposition::ReadProcessStats(),
            .version = DaemonVersion()});
     };
@@ -107,6 +119,9 @@ class RelayServer::Impl {
   }
 
   const Clock clock_;
+  const std::unique_ptr<identity::Gate> gate_;
+  const bool grpc_insecure_;
+  const bool http_insecure_;
   runs::DaemonCounters counters_;
   relay::Relay relay_;
   const std::unique_ptr<grpc::Service> telemetry_;
@@ -122,7 +137,15 @@ RelayServer::~RelayServer() = default;
 
 absl::StatusOr<std::unique_ptr<RelayServer>> RelayServer::Create(
     const Config& config, Clock clock) {
-  auto impl = std::make_unique<Impl>(config, std::move(clock));
+  auto gate = identity::Gate::Create(
+      config.identity, clock, [](bool failing, const std::string& line) {
+        Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
+      });
+  if (!gate.ok()) return gate.status();
+  auto upstream = relay::MakeGrpcUpstream(config.relay);
+  if (!upstream.ok()) return upstream.status();
+  auto impl = std::make_unique<Impl>(config, std::move(clock), *std::move(gate),
+                                     *std::move(upstream));
   absl::Status status = impl->Start(config);
   if (!status.ok()) return status;
   return std::unique_ptr<RelayServer>(new RelayServer(std::move(impl)));

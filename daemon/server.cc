@@ -20,6 +20,8 @@
 #include "daemon/history/lock_file.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
+#include "daemon/identity/gate.h"
+#include "daemon/identity/grpc_server.h"
 #include "daemon/ingest/run_sink.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
@@ -99,12 +101,17 @@ runs::StepObserver StepsTo(RemoteWrite* remote_write) {
 
 class Server::Impl {
  public:
-  Impl(const Config& config, Clock clock,
+  Impl(const Config& config, Clock clock, std::unique_ptr<identity::Gate> gate,
        std::unique_ptr<history::LockFile> folder_lock,
        std::unique_ptr<RemoteWrite> remote_write,
        std::unique_ptr<history::Writer> history)
       : clock_(std::move(clock)),
         metrics_keep_ended_(config.metrics_keep_ended),
+        gate_(std::move(gate)),
+        grpc_insecure_(!IsLoopback(config.grpc_address) &&
+                       gate_->tls() == nullptr),
+        http_insecure_(!IsLoopback(config.http_address) &&
+                       !(gate_->tls() != nullptr && config.identity.tls.http)),
         folder_lock_(std::move(folder_lock)),
         remote_write_(std::move(remote_write)),
         history_(std::move(history)),
@@ -113,16 +120,21 @@ class Server::Impl {
         registry_(ToRegistryOptions(config), clock_, MakeAlertObserver(),
                   history_.get(), StepsTo(remote_write_.get())),
         telemetry_(ingest::MakeTelemetryService(
-            {.max_world_size = config.limits.max_world_size,
+            {.max_streams_per_peer = config.limits.max_streams_per_peer,
+             .max_world_size = config.limits.max_world_size,
              .max_sources_per_stream = config.limits.max_sources_per_stream},
-            run_sink_, counters_)),
-        query_(web::MakeQueryService(MakeSource())) {}
+            run_sink_, counters_, gate_.get(),
+            [this](const std::string& run, uint32_t rank,
+                   uint64_t incarnation) {
+              registry_.Post(run, runs::ClaimRefused{rank, incarnation});
+            })),
+        query_(web::MakeQueryService(MakeSource(), gate_.get())) {}
 
   absl::Status Start(const Config& config) {
     ResumeRuns();
     sinks_.Start();
     auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
-                                     {telemetry_.get(), query_.get()});
+                                     {telemetry_.get(), query_.get()}, *gate_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     grpc_address_ = grpc_->addresses();
@@ -130,12 +142,13 @@ class Server::Impl {
     web::HttpServerOptions options;
     options.host = http.host;
     options.port = http.port;
-    auto server = web::HttpServer::Create(options, MakeSource());
+    auto server = web::HttpServer::Create(options, MakeSource(), gate_.get());
     if (!server.ok()) return server.status();
     http_ = *std::move(server);
     const bool is_ipv6 = absl::StrContains(http.host, ':');
     http_address_ = is_ipv6 ? absl::StrCat("[", http.host, "]:", http_->port())
                             : absl::StrCat(http.host, ":", http_->port());
+    gate_->Watch();
     ticker_ = std::thread([this] { TickUntilStopped(); });
     ready_ = true;
     return absl::OkStatus();
@@ -160,6 +173,7 @@ class Server::Impl {
   const std::string& grpc_address() const { return grpc_address_; }
   const std::string& http_address() const { return http_address_; }
   runs::Registry& registry() { return registry_; }
+  identity::Gate& gate() { return *gate_; }
 
  private:
   // Goes on with the runs of the daemon before this one.
@@ -212,15 +226,19 @@ class Server::Impl {
         .snapshot =
             [this](std::string_view run) { return registry_.Snapshot(run); },
         .metrics =
-            [this] {
+            [this](const web::RunFilter& shown) {
+              auto runs = registry_.Snapshots();
+              std::erase_if(runs,
+                            [&](const auto& run) { return !shown(run->run); });
               return exposition::MetricsText(
-                  {.runs = registry_.Snapshots(),
+                  {.runs = std::move(runs),
                    .now = clock_.monotonic(),
                    .keep_ended = metrics_keep_ended_,
                    .rejected = counters_.Rejected(),
                    .history = HistoryStats(),
                    .sinks = SinkSamples(),
                    .remote_write = RemoteWriteStats(),
+                   .access = {gate_->stats(), grpc_insecure_, http_insecure_},
                    .process = exposition::ReadProcessStats(),
                    .version = DaemonVersion()});
             },
@@ -295,6 +313,9 @@ class Server::Impl {
 
   const Clock clock_;
   const absl::Duration metrics_keep_ended_;
+  const std::unique_ptr<identity::Gate> gate_;
+  const bool grpc_insecure_;
+  const bool http_insecure_;
   runs::DaemonCounters counters_;
   // Until all that write there have ended.
   const std::unique_ptr<history::LockFile> folder_lock_;
@@ -327,15 +348,20 @@ Server::~Server() { Shutdown(); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config,
                                                        Clock clock) {
+  auto gate = identity::Gate::Create(
+      config.identity, clock, [](bool failing, const std::string& line) {
+        Log(failing ? LogLevel::kWarning : LogLevel::kInfo, line);
+      });
+  if (!gate.ok()) return gate.status();
   auto folder_lock = LockFolder(config);
   if (!folder_lock.ok()) return folder_lock.status();
   auto history = OpenHistory(config, clock);
   if (!history.ok()) return history.status();
   auto remote_write = OpenRemoteWrite(config, history->get(), clock);
   if (!remote_write.ok()) return remote_write.status();
-  auto impl =
-      std::make_unique<Impl>(config, std::move(clock), *std::move(folder_lock),
-                             *std::move(remote_write), *std::move(history));
+  auto impl = std::make_unique<Impl>(
+      config, std::move(clock), *std::move(gate), *std::move(folder_lock),
+      *std::move(remote_write), *std::move(history));
   absl::Status status = impl->Start(config);
   std::unique_ptr<Server> server(new Server(std::move(impl)));
   if (!status.ok()) return status;
@@ -352,6 +378,12 @@ const std::string& Server::http_address() const {
 
 void Server::Reconfigure(const Config& config) {
   impl_->registry().Reconfigure(ToRunOptions(config));
+  const absl::Status status =
+      impl_->gate().SetRules(config.identity.auth.rules);
+  if (!status.ok()) {
+    Log(LogLevel::kError, absl::StrCat("auth.rules stay as they were: ",
+                                       std::string(status.message())));
+  }
 }
 
 void Server::Shutdown() { impl_->Shutdown(); }

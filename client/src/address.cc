@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 #include <system_error>
@@ -11,6 +12,7 @@ namespace {
 
 // Longest path that fits into sockaddr_un.
 constexpr size_t kMaxSocketPath = 107;
+constexpr size_t kMaxTokenBytes = 1024;
 
 bool IsHostAndPort(std::string_view text) {
   const size_t colon = text.rfind(':');
@@ -38,7 +40,8 @@ std::string Variable(const char* name) {
 TlsFiles TlsFiles::FromEnvironment() {
   return {.ca = Variable("MUSTER_CA_FILE"),
           .certificate = Variable("MUSTER_CERT_FILE"),
-          .key = Variable("MUSTER_KEY_FILE")};
+          .key = Variable("MUSTER_KEY_FILE"),
+          .token = Variable("MUSTER_TOKEN_FILE")};
 }
 
 bool ParseAddress(const std::string& text, Address* address,
@@ -60,6 +63,36 @@ bool ParseAddress(const std::string& text, Address* address,
   *error = "address = \"" + text +
            "\": must be HOST:PORT, tls://HOST:PORT or unix:PATH, with a port "
            "of 1 to 65535";
+  return false;
+}
+
+bool KeepsSecrets(const Address& address) {
+  if (address.kind != Address::Kind::kTcp) return true;
+  std::string host;
+  std::string port;
+  SplitTarget(address.target, &host, &port);
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+bool ReadToken(const std::string& path, std::string* token,
+               std::string* error) {
+  char text[kMaxTokenBytes + 3];
+  // Not a stream of the C++ library, whose locales would stay in memory.
+  std::FILE* const file = std::fopen(path.c_str(), "rbe");
+  const size_t count =
+      file == nullptr ? 0 : std::fread(text, 1, sizeof(text), file);
+  if (file != nullptr) std::fclose(file);
+  std::string_view word(text, count);
+  while (word.ends_with('\n') || word.ends_with('\r')) word.remove_suffix(1);
+  bool visible = !word.empty() && word.size() <= kMaxTokenBytes;
+  for (const char c : word) visible = visible && c > 0x20 && c < 0x7F;
+  if (visible) {
+    *token = word;
+    return true;
+  }
+  *error = "MUSTER_TOKEN_FILE: ";
+  *error += count == 0 ? "cannot read " : "no token of one word in ";
+  *error += path;
   return false;
 }
 

@@ -12,13 +12,16 @@ struct Address {
   std::string target;  // HOST:PORT, or the path of the socket
 };
 
-// Files in PEM form behind a tls:// address; an empty path is none.
+// Files in PEM form behind a tls:// address, and the token; an empty path is
+// none.
 struct TlsFiles {
   std::string ca;           // whom to trust; none: the system's authorities
   std::string certificate;  // the client's own chain
   std::string key;          // that belongs to `certificate`
 
-  // MUSTER_CA_FILE, MUSTER_CERT_FILE and MUSTER_KEY_FILE.
+  std::string token;  // read at each connection, so it may be exchanged
+
+  // MUSTER_CA_FILE, MUSTER_CERT_FILE, MUSTER_KEY_FILE and MUSTER_TOKEN_FILE.
   static TlsFiles FromEnvironment();
 };
 
@@ -26,6 +29,13 @@ struct TlsFiles {
 // brackets. False with `*error` set (one line) if `text` is none of them.
 bool ParseAddress(const std::string& text, Address* address,
                   std::string* error);
+
+// Whether nobody else hears what is said to `address`: TLS, or this machine.
+bool KeepsSecrets(const Address& address);
+
+// The token in the file. False with `*error` set (one line, without the token)
+// if it cannot be read or is not one word of visible ASCII of ≤ 1024 bytes.
+bool ReadToken(const std::string& path, std::string* token, std::string* error);
 
 // HOST:PORT in two; the brackets of an IPv6 host go. Requires: the target of a
 // parsed address that is no path.

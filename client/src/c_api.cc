@@ -78,6 +78,13 @@ muster_status muster_start(const muster_options* options,
     if (given.flush_timeout_ms != 0) {
       start.flush_timeout = std::chrono::milliseconds(given.flush_timeout_ms);
     }
+    const auto set = [](const char* given_path, std::string* path) {
+      if (given_path != nullptr) *path = given_path;
+    };
+    set(given.ca_file, &start.ca_file);
+    set(given.cert_file, &start.cert_file);
+    set(given.key_file, &start.key_file);
+    set(given.token_file, &start.token_file);
     auto handle = std::make_unique<muster_client>();
     std::string error;
     handle->client = muster::Client::Start(std::move(start), &error);

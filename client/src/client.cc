@@ -269,13 +269,24 @@ std::unique_ptr<Client> Client::Start(Options options, std::string* error) {
       !ParseAddress(options.address, &address, error)) {
     return nullptr;
   }
+  // The environment is read here, on a thread of the host's: it may change its
+  // variables while the sender thread runs.
+  TlsFiles files = TlsFiles::FromEnvironment();
+  if (!options.ca_file.empty()) files.ca = options.ca_file;
+  if (!options.cert_file.empty()) files.certificate = options.cert_file;
+  if (!options.key_file.empty()) files.key = options.key_file;
+  if (!options.token_file.empty()) files.token = options.token_file;
+  if (!options.address.empty() && !files.token.empty() &&
+      !KeepsSecrets(address)) {
+    *error =
+        "token_file (MUSTER_TOKEN_FILE): a token is not sent in the clear "
+        "to " +
+        options.address + "; write tls://" + options.address;
+    return nullptr;
+  }
   return StartClient(
       std::move(options),
-      // The environment is read here, on a thread of the host's: it may change
-      // its variables while the sender thread runs.
-      [address, files = TlsFiles::FromEnvironment()] {
-        return MakeHttp2Transport(address, files);
-      },
+      [address, files] { return MakeHttp2Transport(address, files); },
       [] { return std::chrono::steady_clock::now(); }, error);
 }
 

@@ -173,7 +173,8 @@ struct Http2Session::Callbacks {
 };
 
 Http2Session::Http2Session(const std::string& scheme,
-                           const std::string& authority) {
+                           const std::string& authority,
+                           const std::string& token) {
   nghttp2_session_callbacks* callbacks = nullptr;
   if (nghttp2_session_callbacks_new(&callbacks) != 0) throw std::bad_alloc();
   nghttp2_session_callbacks_set_on_header_callback(callbacks,
@@ -194,19 +195,23 @@ Http2Session::Http2Session(const std::string& scheme,
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
   };
   const std::string agent = std::string("muster/") + Version();
-  const nghttp2_nv headers[] = {
+  const std::string bearer = "Bearer " + token;
+  std::vector<nghttp2_nv> headers = {
       Header(":method", "POST"),   Header(":scheme", scheme),
       Header(":path", kMethod),    Header(":authority", authority),
       Header("te", "trailers"),    Header("content-type", kContentType),
       Header("user-agent", agent),
   };
+  if (!token.empty()) {
+    headers.push_back(Header("authorization", bearer));
+    headers.back().flags = NGHTTP2_NV_FLAG_NO_INDEX;
+  }
   nghttp2_data_provider body = {};
   body.read_callback = Callbacks::OnRead;
   if (nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings,
                               std::size(settings)) != 0 ||
-      (stream_ = nghttp2_submit_request(session_, nullptr, headers,
-                                        std::size(headers), &body, nullptr)) <
-          0) {
+      (stream_ = nghttp2_submit_request(session_, nullptr, headers.data(),
+                                        headers.size(), &body, nullptr)) < 0) {
     nghttp2_session_del(session_);
     throw std::bad_alloc();
   }

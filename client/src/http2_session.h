@@ -23,9 +23,10 @@ namespace muster {
 // owns it.
 class Http2Session {
  public:
-  // `scheme`: "http" or "https". `authority`: HOST:PORT of the daemon. Throws
-  // std::bad_alloc.
-  Http2Session(const std::string& scheme, const std::string& authority);
+  // `scheme`: "http" or "https". `authority`: HOST:PORT of the daemon. `token`
+  // says who we are; empty: nothing does. Throws std::bad_alloc.
+  Http2Session(const std::string& scheme, const std::string& authority,
+               const std::string& token = "");
   ~Http2Session();
   Http2Session(const Http2Session&) = delete;
   Http2Session& operator=(const Http2Session&) = delete;

@@ -39,6 +39,10 @@ void Http2Transport::Open() {
     tls_ = TlsSession::Create(files_, host, &error);
     if (tls_ == nullptr) return Fail(error);
   }
+  token_.clear();
+  if (!files_.token.empty() && !ReadToken(files_.token, &token_, &error)) {
+    return Fail(error);
+  }
   next_address_ = 0;
   open_by_ = steady_clock::now() + limits_.connect;
   addresses_ = ResolveNumber(address_);
@@ -84,9 +88,9 @@ void Http2Transport::Begin() {
   }
   connecting_ = false;
   const bool is_unix = address_.kind == Address::Kind::kUnix;
-  session_ =
-      std::make_unique<Http2Session>(tls_ == nullptr ? "http" : "https",
-                                     is_unix ? "localhost" : address_.target);
+  session_ = std::make_unique<Http2Session>(
+      tls_ == nullptr ? "http" : "https",
+      is_unix ? "localhost" : address_.target, token_);
   std::string text;
   if (tls_ != nullptr && !tls_->Receive("", &text, &error)) Fail(error);
 }

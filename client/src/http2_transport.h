@@ -97,6 +97,7 @@ class Http2Transport final : public Transport {
   bool connecting_ = false;
   std::unique_ptr<TlsSession> tls_;        // only of a tls:// address
   std::unique_ptr<Http2Session> session_;  // once connected
+  std::string token_;                      // of this connection
   std::string output_;                     // for the socket
   size_t output_written_ = 0;
   TimePoint open_by_;          // until the stream is open

@@ -82,7 +82,7 @@ void SourceMismatch::OnEvent(const frames::Event& event,
     Standing standing;
     standing.finding.evidence = absl::StrFormat(
         "Two live processes claim rank %d: incarnation %016x, which counts, "
-        "and %016x, which it replaced and which still sends.",
+        "and %016x, which was replaced or refused and still sends.",
         contested->rank, contested->incarnation,
         contested->superseded_incarnation);
     standing.since = contested->at;

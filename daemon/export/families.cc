@@ -355,6 +355,9 @@ std::vector<MetricFamily> BuildFamilies(const Scrape& scrape) {
     families.push_back(std::move(family));
   }
   AppendRemoteWrite(scrape.remote_write, families);
+  for (MetricFamily& family : BuildAccessFamilies(scrape.access)) {
+    families.push_back(std::move(family));
+  }
   AppendHistograms(shown, families);
   Family build("muster_build_info", "1, labelled by the daemon's version.",
                MetricType::Gauge);

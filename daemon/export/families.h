@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "daemon/export/access_families.h"
 #include "daemon/export/process_families.h"
 #include "daemon/export/sink_families.h"
 #include "daemon/history/writer.h"
@@ -36,6 +37,7 @@ struct Scrape {
   std::vector<SinkSample> sinks;
   // Absent if it is not configured.
   std::optional<sinks::remote_write::Stats> remote_write;
+  AccessSample access;
   ProcessStats process;
   // Version of the daemon.
   std::string version;

@@ -130,6 +130,9 @@ std::vector<MetricFamily> BuildRelayFamilies(const RelayScrape& scrape) {
   families.Begin("muster_build_info", "1, labelled by the daemon's version.",
                  MetricType::Gauge);
   families.Add({{"version", scrape.version}}, 1);
+  for (MetricFamily& family : BuildAccessFamilies(scrape.access)) {
+    all.push_back(std::move(family));
+  }
   for (MetricFamily& family : BuildProcessFamilies(scrape.process)) {
     all.push_back(std::move(family));
   }

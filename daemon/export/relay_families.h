@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "daemon/export/access_families.h"
 #include "daemon/export/process_families.h"
 #include "daemon/relay/stats.h"
 #include "prometheus/metric_family.h"
@@ -19,6 +20,7 @@ struct RelayScrape {
   absl::Time now;
   // What the relay itself has refused, by reason.
   std::map<std::string, uint64_t> rejected;
+  AccessSample access;
   ProcessStats process;
   std::string version;
 };

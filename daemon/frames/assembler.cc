@@ -249,6 +249,13 @@ void FrameAssembler::SetFacts(uint32_t rank, uint64_t incarnation,
   }
 }
 
+void FrameAssembler::Contest(uint32_t rank, uint64_t incarnation, Instant now) {
+  const auto it = state_->ranks.find(rank);
+  if (it == state_->ranks.end()) return;
+  const uint64_t current = it->second.source.info.incarnation;
+  state_->events.push_back(RankContested{rank, current, incarnation, now});
+}
+
 Admission FrameAssembler::Add(uint64_t incarnation, Report report,
                               Instant now) {
   const auto it = state_->ranks.find(report.rank);

@@ -87,6 +87,8 @@ class FrameAssembler {
   void Disconnect(uint32_t rank, uint64_t incarnation, Instant now);
   // Goodbye: the rank is no longer waited for.
   void Depart(uint32_t rank, uint64_t incarnation, Instant now);
+  // Another process than the rank's own claims it, and was turned away.
+  void Contest(uint32_t rank, uint64_t incarnation, Instant now);
   // Closes what is due and emits a Tick.
   void Advance(Instant now);
 

@@ -50,10 +50,11 @@ struct SourceDown {
   Instant at;
 };
 
-// A superseded incarnation still sends long after it was told to stop.
+// A superseded incarnation still sends long after it was told to stop, or one
+// whose sender may not report for the rank was turned away.
 struct RankContested {
   uint32_t rank = 0;
-  uint64_t incarnation = 0;  // the newer one, which counts
+  uint64_t incarnation = 0;  // the one that counts
   uint64_t superseded_incarnation = 0;
   Instant at;
 };

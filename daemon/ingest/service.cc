@@ -6,8 +6,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/mutex.h"
+#include "daemon/identity/grpc_server.h"
+#include "daemon/ingest/admission.h"
 #include "daemon/ingest/metadata.h"
 #include "daemon/ingest/outbox.h"
+#include "daemon/ingest/peer_limit.h"
 #include "daemon/ingest/session.h"
 #include "google/protobuf/arena.h"
 #include "grpcpp/grpcpp.h"
@@ -17,6 +20,8 @@
 namespace muster::ingest {
 namespace {
 
+constexpr char kTooManyStreams[] = "too_many_streams";
+
 // One stream, as bytes, so that what is no message can be counted. gRPC calls
 // the On… methods; it deletes itself in OnDone, which comes after Finish and
 // all that was started. Finish is called once: by the reader when it closes the
@@ -24,13 +29,17 @@ namespace {
 class Stream
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
+  // `place` is given back when the stream has ended.
   Stream(const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
-         Caller caller)
-      : reader_(std::make_shared<Reader>(this)),
+         Caller caller, Admission admission,
+         std::unique_ptr<PeerLimit::Place> place)
+      : place_(std::move(place)),
+        reader_(std::make_shared<Reader>(this)),
         outbox_(std::make_shared<Outbox>([this] { WriteNext(); },
                                          limits.max_sources_per_stream)),
         counters_(counters),
-        session_(limits, sink, counters, outbox_, std::move(caller)) {
+        session_(limits, sink, counters, outbox_, std::move(caller),
+                 std::move(admission)) {
     StartSendInitialMetadata();
     StartRead(&incoming_);
   }
@@ -124,6 +133,7 @@ class Stream
     }
   }
 
+  const std::unique_ptr<PeerLimit::Place> place_;
   const std::shared_ptr<Reader> reader_;
   const std::shared_ptr<Outbox> outbox_;
   runs::DaemonCounters& counters_;
@@ -137,12 +147,11 @@ class Stream
   google::protobuf::Arena arena_{block_.data(), block_.size()};
 };
 
-class RefusedStream
+// A stream that ends before it begins.
+class NoStream
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  explicit RefusedStream(const std::string& why) {
-    Finish(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, why));
-  }
+  explicit NoStream(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
 };
 
@@ -150,11 +159,25 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
                              v1::Telemetry::Service> {
  public:
   TelemetryService(const Limits& limits, Sink& sink,
-                   runs::DaemonCounters& counters)
-      : limits_(limits), sink_(sink), counters_(counters) {}
+                   runs::DaemonCounters& counters, identity::Gate* gate,
+                   RankClaims::Contested contested)
+      : limits_(limits),
+        sink_(sink),
+        counters_(counters),
+        gate_(gate),
+        peers_(limits.max_streams_per_peer),
+        claims_(std::move(contested)) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
+    Admission admission;
+    if (gate_ != nullptr) {
+      auto identity =
+          identity::Admit(*gate_, identity::Verb::kReport, *context);
+      if (!identity.ok()) return Refused(identity.status());
+      admission =
+          Admission(*gate_, claims_, *std::move(identity), context->peer());
+    }
     Caller caller;
     std::string protocol = absl::StrCat(kProtocol);
     for (const auto& [key, value] : context->client_metadata()) {
@@ -166,30 +189,49 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
     }
     context->AddInitialMetadata(kProtocolKey, absl::StrCat(kProtocol));
     if (protocol != absl::StrCat(kProtocol)) {
-      return new RefusedStream(absl::StrCat(
+      return Refused(absl::FailedPreconditionError(absl::StrCat(
           "this daemon speaks version ", kProtocol,
-          " of the protocol, not version ", absl::CHexEscape(protocol)));
+          " of the protocol, not version ", absl::CHexEscape(protocol))));
     }
     if (const absl::Status status = sink_.Admit(caller); !status.ok()) {
-      return new RefusedStream(std::string(status.message()));
+      return Refused(absl::FailedPreconditionError(status.message()));
     }
-    return new ingest::Stream(limits_, sink_, counters_, std::move(caller));
+    auto place = peers_.Take(context->peer());
+    if (place == nullptr) {
+      counters_.CountRejected(kTooManyStreams);
+      return Refused(absl::ResourceExhaustedError(
+          "this address has as many streams as it may"));
+    }
+    return new ingest::Stream(limits_, sink_, counters_, std::move(caller),
+                              std::move(admission), std::move(place));
   }
 
  private:
+  static NoStream* Refused(const absl::Status& status) {
+    // The codes are numbered alike.
+    return new NoStream({static_cast<grpc::StatusCode>(status.code()),
+                         std::string(status.message())});
+  }
+
   const Limits limits_;
   Sink& sink_;
   runs::DaemonCounters& counters_;
+  identity::Gate* const gate_;  // may be null
+  PeerLimit peers_;
+  RankClaims claims_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeTelemetryService(
-    const Limits& limits, Sink& sink, runs::DaemonCounters& counters) {
+    const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
+    identity::Gate* gate, RankClaims::Contested contested) {
   // A sender's invalid bytes are counted; they are no news for our log.
   google::protobuf::SetLogHandler(nullptr);
   for (const std::string& reason : ReasonLabels()) counters.Declare(reason);
-  return std::make_unique<TelemetryService>(limits, sink, counters);
+  counters.Declare(kTooManyStreams);
+  return std::make_unique<TelemetryService>(limits, sink, counters, gate,
+                                            std::move(contested));
 }
 
 }  // namespace muster::ingest

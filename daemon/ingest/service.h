@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "daemon/identity/gate.h"
+#include "daemon/ingest/admission.h"
 #include "daemon/ingest/sink.h"
 #include "daemon/ingest/validate.h"
 #include "daemon/runs/registry.h"
@@ -11,10 +13,13 @@
 
 namespace muster::ingest {
 
-// Streams by the callback API: no thread for each. `sink` and `counters`
-// outlive the server that the service is registered with.
+// Streams by the callback API: no thread for each. `sink`, `counters` and
+// `gate` outlive the server that the service is registered with. `gate` may be
+// null: then everybody may report everything. `contested` is called on gRPC's
+// threads.
 std::unique_ptr<grpc::Service> MakeTelemetryService(
-    const Limits& limits, Sink& sink, runs::DaemonCounters& counters);
+    const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
+    identity::Gate* gate, RankClaims::Contested contested);
 
 }  // namespace muster::ingest
 

@@ -6,18 +6,27 @@
 #include "absl/strings/str_cat.h"
 
 namespace muster::ingest {
+namespace {
+
+// Why is for the daemon's log alone.
+Rejection NotAllowed() { return {v1::NOT_ALLOWED, "not allowed"}; }
+
+}  // namespace
+
 Session::Session(const Limits& limits, Sink& sink,
                  runs::DaemonCounters& counters, std::shared_ptr<Outbox> outbox,
-                 Caller caller)
+                 Caller caller, Admission admission)
     : limits_(limits),
       sink_(sink),
       counters_(counters),
       outbox_(std::move(outbox)),
-      caller_(std::move(caller)) {}
+      caller_(std::move(caller)),
+      admission_(std::move(admission)) {}
 
 Session::~Session() { Close(); }
 
 std::shared_ptr<SourceSink> Session::Take(v1::ClientMessage& message) {
+  if (admission_.Changed()) AdmitAgain();
   switch (message.message_case()) {
     case v1::ClientMessage::kHello:
       return TakeHello(message.hello());
@@ -57,15 +66,35 @@ std::shared_ptr<SourceSink> Session::TakeHello(const v1::Hello& hello) {
     Refuse(number, 0, std::move(*rejection));
     return nullptr;
   }
-  auto opened = sink_.Open(caller_, hello,
-                           std::move(std::get<CheckedHello>(checked)), outbox_);
+  auto& accepted = std::get<CheckedHello>(checked);
+  Source admitted{.sink = nullptr, .run = accepted.run, .claim = nullptr};
+  if (!admission_.Grants(accepted.run, accepted.info.rank,
+                         accepted.info.incarnation, &admitted.claim)) {
+    Refuse(number, 0, NotAllowed());
+    return nullptr;
+  }
+  auto opened = sink_.Open(caller_, hello, std::move(accepted), outbox_);
   if (auto* rejection = std::get_if<Rejection>(&opened)) {
     Refuse(number, 0, std::move(*rejection));
     return nullptr;
   }
   auto& source = std::get<std::shared_ptr<SourceSink>>(opened);
-  sources_.emplace(number, source);
+  admitted.sink = source;
+  sources_.emplace(number, std::move(admitted));
   return source->IsFull() ? std::move(source) : nullptr;
+}
+
+void Session::AdmitAgain() {
+  for (auto it = sources_.begin(); it != sources_.end();) {
+    auto& [number, source] = *it;
+    if (admission_.StillAllows(source.run)) {
+      ++it;
+      continue;
+    }
+    source.sink->Disconnect();
+    Refuse(number, 0, NotAllowed());
+    it = sources_.erase(it);
+  }
 }
 
 std::shared_ptr<SourceSink> Session::TakeReports(v1::Reports& reports) {
@@ -142,7 +171,7 @@ std::shared_ptr<SourceSink> Session::After(uint32_t number,
 
 std::shared_ptr<SourceSink> Session::Find(uint32_t source, uint64_t sequence) {
   const auto found = sources_.find(source);
-  if (found != sources_.end()) return found->second;
+  if (found != sources_.end()) return found->second.sink;
   Refuse(source, sequence,
          {v1::UNKNOWN_SOURCE,
           absl::StrCat("no Hello introduced source number ", source)});
@@ -156,7 +185,7 @@ void Session::Refuse(uint32_t source, uint64_t sequence, Rejection rejection) {
 }
 
 void Session::Close() {
-  for (auto& [number, source] : sources_) source->Disconnect();
+  for (auto& [number, source] : sources_) source.sink->Disconnect();
   sources_.clear();
 }
 

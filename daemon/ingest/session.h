@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 
+#include "daemon/ingest/admission.h"
 #include "daemon/ingest/outbox.h"
 #include "daemon/ingest/sink.h"
 #include "daemon/ingest/validate.h"
@@ -20,7 +22,8 @@ class Session {
  public:
   // `sink` and `counters` outlive the session.
   Session(const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
-          std::shared_ptr<Outbox> outbox, Caller caller = {});
+          std::shared_ptr<Outbox> outbox, Caller caller = {},
+          Admission admission = {});
   // As Close().
   ~Session();
 
@@ -31,6 +34,12 @@ class Session {
   void Close();
 
  private:
+  struct Source {
+    std::shared_ptr<SourceSink> sink;
+    std::string run;
+    std::unique_ptr<RankClaims::Claim> claim;
+  };
+
   // Return the source whose way on is full, if one's is.
   std::shared_ptr<SourceSink> TakeHello(const v1::Hello& hello);
   std::shared_ptr<SourceSink> TakeReports(v1::Reports& reports);
@@ -42,6 +51,8 @@ class Session {
   std::shared_ptr<SourceSink> After(uint32_t number,
                                     std::shared_ptr<SourceSink> source,
                                     runs::Posted posted);
+  // Lets go of what the sender may not report any more.
+  void AdmitAgain();
   // Null, and refused, if no Hello introduced the number.
   std::shared_ptr<SourceSink> Find(uint32_t source, uint64_t sequence);
   void Refuse(uint32_t source, uint64_t sequence, Rejection rejection);
@@ -51,8 +62,8 @@ class Session {
   runs::DaemonCounters& counters_;
   const std::shared_ptr<Outbox> outbox_;
   const Caller caller_;
-  // By the stream's source number.
-  std::map<uint32_t, std::shared_ptr<SourceSink>> sources_;
+  Admission admission_;
+  std::map<uint32_t, Source> sources_;  // by the stream's source number
 };
 
 }  // namespace muster::ingest

@@ -16,6 +16,8 @@
 namespace muster::ingest {
 
 struct Limits {
+  // Streams that one address may have open.
+  int max_streams_per_peer = 4096;
   // Largest world size that a rank may state; the wire allows 2³² − 1.
   uint32_t max_world_size = 16384;
   // Sources that one stream may carry.

@@ -1,12 +1,15 @@
 #include "daemon/relay/channel.h"
 
+#include "daemon/identity/channel.h"
 #include "grpcpp/create_channel.h"
-#include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
 
 namespace muster::relay {
 
-std::shared_ptr<grpc::Channel> MakeChannel(const Options& options) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
+    const Options& options) {
+  auto target = identity::PrepareChannel(options.upstream, options.files);
+  if (!target.ok()) return target.status();
   grpc::ChannelArguments arguments;
   // The lines wait between attempts; the channel itself should not.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -19,8 +22,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Options& options) {
   arguments.SetMaxReceiveMessageSize(4 << 20);
   // The address is the operator's word: no proxy of the environment.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(
-      options.upstream, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target->target, target->credentials,
+                                   arguments);
 }
 
 }  // namespace muster::relay

@@ -4,13 +4,16 @@
 
 #include <memory>
 
+#include "absl/status/statusor.h"
 #include "daemon/relay/options.h"
 #include "grpcpp/channel.h"
 
 namespace muster::relay {
 
-// A channel to `options.upstream`, which connects when it is needed.
-std::shared_ptr<grpc::Channel> MakeChannel(const Options& options);
+// A channel to `options.upstream`, which connects when it is needed. Reads the
+// files of TLS; errors as identity::PrepareChannel.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(
+    const Options& options);
 
 }  // namespace muster::relay
 

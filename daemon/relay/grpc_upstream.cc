@@ -1,10 +1,15 @@
 #include "daemon/relay/grpc_upstream.h"
 
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/mutex.h"
+#include "daemon/identity/channel.h"
 #include "daemon/ingest/metadata.h"
 #include "daemon/relay/channel.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -49,11 +54,14 @@ class Call : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
   Call(StreamEvents events, Calls& calls)
       : events_(std::move(events)), calls_(calls) {}
 
-  void Start(GenericStub& stub, const std::vector<std::string>& via) {
+  void Start(GenericStub& stub, const std::vector<std::string>& via,
+             const identity::ChannelFiles& files) {
     calls_.Begin();
     self_ = shared_from_this();
     for (const std::string& id : via) context_.AddMetadata(ingest::kViaKey, id);
     context_.AddMetadata(ingest::kProtocolKey, absl::StrCat(ingest::kProtocol));
+    // A token that cannot be read now is missed by upstream, which says so.
+    (void)identity::AddToken(files, context_);
     stub.PrepareBidiStreamingCall(&context_, kMethod, {}, this);
     // As long as its owner may start something, gRPC must not end the call.
     AddHold();
@@ -172,25 +180,54 @@ class GrpcStream : public UpstreamStream {
 
 class GrpcUpstream : public Upstream {
  public:
-  explicit GrpcUpstream(const Options& options) : stub_(MakeChannel(options)) {}
+  GrpcUpstream(const Options& options, std::shared_ptr<grpc::Channel> channel)
+      : options_(options),
+        stub_(std::make_unique<GenericStub>(std::move(channel))),
+        written_(LastWritten()) {}
   ~GrpcUpstream() override { calls_.Wait(); }
 
   std::unique_ptr<UpstreamStream> Open(const std::vector<std::string>& via,
                                        StreamEvents events) override {
     auto call = std::make_shared<Call>(std::move(events), calls_);
-    call->Start(stub_, via);
+    if (const auto written = LastWritten(); written != written_) {
+      // What cannot be used now may be half written: the old stays until then.
+      if (auto channel = MakeChannel(options_); channel.ok()) {
+        stub_ = std::make_unique<GenericStub>(*std::move(channel));
+        written_ = written;
+      }
+    }
+    call->Start(*stub_, via, options_.files);
     return std::make_unique<GrpcStream>(std::move(call));
   }
 
  private:
+  // When the files of TLS were written, as far as that can be told.
+  std::vector<std::filesystem::file_time_type> LastWritten() const {
+    std::vector<std::filesystem::file_time_type> times;
+    const identity::ChannelFiles& files = options_.files;
+    for (const std::string* path :
+         {&files.ca, &files.certificate, &files.key}) {
+      std::error_code error;
+      times.push_back(std::filesystem::last_write_time(*path, error));
+    }
+    return times;
+  }
+
+  const Options options_;
   Calls calls_;
-  GenericStub stub_;
+  // Of the relay's thread, which opens streams. A channel lives as long as its
+  // calls.
+  std::unique_ptr<GenericStub> stub_;
+  std::vector<std::filesystem::file_time_type> written_;
 };
 
 }  // namespace
 
-std::unique_ptr<Upstream> MakeGrpcUpstream(const Options& options) {
-  return std::make_unique<GrpcUpstream>(options);
+absl::StatusOr<std::unique_ptr<Upstream>> MakeGrpcUpstream(
+    const Options& options) {
+  auto channel = MakeChannel(options);
+  if (!channel.ok()) return channel.status();
+  return std::make_unique<GrpcUpstream>(options, *std::move(channel));
 }
 
 }  // namespace muster::relay

@@ -4,14 +4,18 @@
 
 #include <memory>
 
+#include "absl/status/statusor.h"
 #include "daemon/relay/options.h"
 #include "daemon/relay/upstream.h"
 
 namespace muster::relay {
 
-// All streams share one connection. It must outlive them, and its destruction
-// waits until gRPC has called back for the last time.
-std::unique_ptr<Upstream> MakeGrpcUpstream(const Options& options);
+// All streams share one connection, until the files of TLS have changed: who
+// opens one then speaks with the new ones. It must outlive them, and its
+// destruction waits until gRPC has called back for the last time. Errors name a
+// file that cannot be used.
+absl::StatusOr<std::unique_ptr<Upstream>> MakeGrpcUpstream(
+    const Options& options);
 
 }  // namespace muster::relay
 

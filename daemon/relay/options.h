@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "daemon/identity/channel_files.h"
 
 namespace muster::relay {
 
@@ -19,8 +20,10 @@ struct SpoolOptions {
 };
 
 struct Options {
-  // HOST:PORT or unix:PATH; empty: this is no relay.
+  // HOST:PORT, tls://HOST:PORT or unix:PATH; empty: this is no relay.
   std::string upstream;
+  // What upstream is shown, and whom it has to be.
+  identity::ChannelFiles files;
   SpoolOptions spool;
   // What upstream has not acknowledged for so long goes to the spool. Longer:
   // less is written; shorter: a relay that is killed has kept more.

@@ -63,6 +63,17 @@ absl::StatusOr<std::shared_ptr<Run>> Registry::Open(std::string_view run,
   }
 }
 
+void Registry::Post(std::string_view run, Message message) {
+  std::shared_ptr<Run> found;
+  {
+    MutexLock lock(mutex_);
+    const auto it = runs_.find(run);
+    if (it == runs_.end()) return;
+    found = it->second;
+  }
+  found->Post(std::move(message), sizeof(Message));
+}
+
 std::shared_ptr<Run> Registry::FindOrCreate(
     std::string_view run,
     std::vector<std::shared_ptr<const RunSnapshot>>& forgotten) {

@@ -58,6 +58,9 @@ class Registry {
   absl::StatusOr<std::shared_ptr<Run>> Open(std::string_view run,
                                             SourceOpened source);
 
+  // Tells a run, if there is one of that id. `message` is small.
+  void Post(std::string_view run, Message message);
+
   // Newest snapshot of each run, ordered by run id; never null elements.
   std::vector<std::shared_ptr<const RunSnapshot>> Snapshots() const;
   // Null if there is no such run.

@@ -238,6 +238,12 @@ void Run::Handle(SourceDisconnected& message, frames::Instant now) {
   JudgeEvents();
 }
 
+void Run::Handle(ClaimRefused& message, frames::Instant now) {
+  assembler_.Contest(message.rank, message.incarnation, now);
+  dirty_ = true;
+  JudgeEvents();
+}
+
 void Run::Handle(TimePassed& message, frames::Instant now) {
   dirty_ |= std::exchange(reported_, false);
   assembler_.Advance(now);

@@ -76,10 +76,16 @@ struct SourceDisconnected {
   uint64_t incarnation = 0;
   std::shared_ptr<SourceLink> link;
 };
+// Another sender asked for a rank that is not its own, and was refused.
+struct ClaimRefused {
+  uint32_t rank = 0;
+  uint64_t incarnation = 0;  // that it would have
+};
 struct TimePassed {};
 
-using Message = std::variant<SourceOpened, SourceReported, FactsStated,
-                             SourceDeparted, SourceDisconnected, TimePassed>;
+using Message =
+    std::variant<SourceOpened, SourceReported, FactsStated, SourceDeparted,
+                 SourceDisconnected, ClaimRefused, TimePassed>;
 
 enum class Posted {
   kTaken,
@@ -145,6 +151,7 @@ class Run : public std::enable_shared_from_this<Run> {
   void Handle(FactsStated& message, frames::Instant now);
   void Handle(SourceDeparted& message, frames::Instant now);
   void Handle(SourceDisconnected& message, frames::Instant now);
+  void Handle(ClaimRefused& message, frames::Instant now);
   void Handle(TimePassed& message, frames::Instant now);
   // Judges what the assembler let go.
   void JudgeEvents();

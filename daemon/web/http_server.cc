@@ -8,17 +8,22 @@
 #include <cerrno>
 #include <chrono>
 #include <exception>
-#include <set>
+#include <map>
+#include <memory>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "daemon/base/mutex.h"
 #include "daemon/web/elastic_task_queue.h"
+#include "daemon/web/front_door.h"
 #include "daemon/web/gzip.h"
 #include "daemon/web/index.h"
 #include "daemon/web/routes.h"
 #include "daemon/web/socket.h"
 #include "daemon/web/socket_stream.h"
+#include "daemon/web/tls_stream.h"
 
 namespace muster::web {
 namespace {
@@ -55,6 +60,32 @@ void HideEncodings(httplib::Request& request) {
   request.headers.emplace(kAccepts, accepts);
 }
 
+// Where the names of the client's certificate are kept for VisitorOf.
+constexpr char kCertificate[] = "Muster-Certificate";
+
+void NoteCertificate(httplib::Request& request,
+                     const std::vector<std::string>& names) {
+  request.headers.erase(kCertificate);
+  for (const std::string& name : names) {
+    request.headers.emplace(kCertificate, name);
+  }
+}
+
+Visitor VisitorOf(const httplib::Request& request) {
+  Visitor visitor{.certificate_names = {},
+                  .authorization = request.get_header_value("Authorization"),
+                  .address = request.remote_addr};
+  const auto [first, last] = request.headers.equal_range(kCertificate);
+  for (auto it = first; it != last; ++it) {
+    visitor.certificate_names.push_back(it->second);
+  }
+  return visitor;
+}
+
+bool SpeaksTls(const identity::Gate* gate) {
+  return gate != nullptr && gate->tls() != nullptr && gate->tls_options().http;
+}
+
 // Packs what is worth it. The page packs itself.
 void Pack(const std::string& accepts, httplib::Response& response) {
   constexpr size_t kWorthIt = 1024;
@@ -73,18 +104,24 @@ void Pack(const std::string& accepts, httplib::Response& response) {
 // matches paths by recursive regular expressions).
 class Engine : public httplib::Server {
  public:
-  Engine(const Source& source, absl::Duration keep_alive) {
+  // `gate` may be null.
+  Engine(const Source& source, identity::Gate* gate,
+         absl::Duration keep_alive) {
     set_payload_max_length(kMaxBodyBytes);
     // What the header Keep-Alive says.
     set_keep_alive_max_count(kMaxRequestsPerConnection);
     set_keep_alive_timeout(absl::ToInt64Seconds(keep_alive));
-    set_pre_routing_handler([&source](const httplib::Request& request,
-                                      httplib::Response& response) {
+    set_pre_routing_handler([&source, gate](const httplib::Request& request,
+                                            httplib::Response& response) {
       if (!IsRead(request.method)) return HandlerResponse::Unhandled;
       const RequestHeaders headers{
           .accept_encoding = request.get_header_value(kAccepts),
           .if_none_match = request.get_header_value("If-None-Match")};
-      Write(Answer(source, request.path, request.params, headers), response);
+      Write(gate == nullptr
+                ? Answer(source, request.path, request.params, headers)
+                : AnswerAtDoor(*gate, VisitorOf(request), source, request.path,
+                               request.params, headers),
+            response);
       Pack(headers.accept_encoding, response);
       return HandlerResponse::Handled;
     });
@@ -104,13 +141,16 @@ class Engine : public httplib::Server {
   }
 
   // Reads one request and answers it; false if the connection has to end.
-  bool Serve(SocketStream& stream, bool last) {
+  // `certificate_names`: of the client, proved.
+  bool Serve(SocketStream& stream,
+             const std::vector<std::string>& certificate_names, bool last) {
     bool closed = false;
     // Only after a well-formed request is it known where the next one begins.
     bool reusable = false;
-    const bool good = process_request(
-        stream, last, closed, [&reusable](httplib::Request& request) {
+    const bool good =
+        process_request(stream, last, closed, [&](httplib::Request& request) {
           HideEncodings(request);
+          NoteCertificate(request, certificate_names);
           reusable = IsRead(request.method) &&
                      !request.has_header("Content-Length") &&
                      !request.has_header("Transfer-Encoding");
@@ -126,12 +166,14 @@ class Engine : public httplib::Server {
 
 class HttpServer::Impl {
  public:
-  Impl(HttpServerOptions options, Source source, Socket listener)
+  Impl(HttpServerOptions options, Source source, identity::Gate* gate,
+       Socket listener)
       : options_(std::move(options)),
         source_(std::move(source)),
         port_(BoundPort(listener)),
         listener_(std::move(listener)),
-        engine_(source_, options_.keep_alive),
+        tls_(SpeaksTls(gate) ? std::make_unique<TlsContext>(*gate) : nullptr),
+        engine_(source_, gate, options_.keep_alive),
         queue_(options_.max_threads),
         acceptor_([this] { AcceptAll(); }) {}
 
@@ -147,7 +189,7 @@ class HttpServer::Impl {
     {
       // Ends what is being read or idle; answers are still written.
       MutexLock lock(mutex_);
-      for (const int open : open_) ::shutdown(open, SHUT_RD);
+      for (const auto& [open, peer] : open_) ::shutdown(open, SHUT_RD);
     }
     queue_.Shutdown();
   }
@@ -169,11 +211,15 @@ class HttpServer::Impl {
   }
 
   void Admit(Socket accepted) {
+    std::string peer = PeerAddress(accepted.descriptor());
     {
       MutexLock lock(mutex_);
       // Waiting connections cost descriptors that ranks need: shed the load.
       if (open_.size() >= 2 * static_cast<size_t>(options_.max_threads)) return;
-      open_.insert(accepted.descriptor());
+      int& of_peer = peers_[peer];
+      if (of_peer >= options_.max_per_peer) return;
+      ++of_peer;
+      open_.emplace(accepted.descriptor(), std::move(peer));
     }
     auto connection = std::make_shared<Socket>(std::move(accepted));
     queue_.Enqueue([this, connection] { ServeConnection(*connection); });
@@ -184,34 +230,53 @@ class HttpServer::Impl {
     // Header and body are two writes; the second must not wait for an answer.
     const int on = 1;
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    SocketStream stream(descriptor, options_.read_timeout,
-                        options_.write_timeout);
     try {
-      for (int i = 1; i <= kMaxRequestsPerConnection; ++i) {
-        if (!stream.WaitForRequest(i == 1 ? options_.read_timeout
-                                          : options_.keep_alive)) {
-          break;
+      if (tls_) {
+        TlsStream stream(tls_->Current(), descriptor, options_.read_timeout,
+                         options_.write_timeout);
+        if (stream.Handshake(options_.handshake_timeout)) {
+          ServeRequests(stream, stream.CertificateNames());
         }
-        stream.StartRequest(options_.request_timeout);
-        const bool last = i == kMaxRequestsPerConnection || stopping_;
-        if (!engine_.Serve(stream, last)) break;
+      } else {
+        SocketStream stream(descriptor, options_.read_timeout,
+                            options_.write_timeout);
+        ServeRequests(stream, {});
       }
     } catch (const std::exception&) {
       // Out of memory, most likely: this connection ends, others go on.
     }
     MutexLock lock(mutex_);
-    open_.erase(descriptor);
+    const auto found = open_.find(descriptor);
+    const auto peer = peers_.find(found->second);
+    if (--peer->second == 0) peers_.erase(peer);
+    open_.erase(found);
+  }
+
+  void ServeRequests(SocketStream& stream,
+                     const std::vector<std::string>& certificate_names) {
+    for (int i = 1; i <= kMaxRequestsPerConnection; ++i) {
+      if (!stream.WaitForRequest(i == 1 ? options_.read_timeout
+                                        : options_.keep_alive)) {
+        break;
+      }
+      stream.StartRequest(options_.request_timeout);
+      const bool last = i == kMaxRequestsPerConnection || stopping_;
+      if (!engine_.Serve(stream, certificate_names, last)) break;
+    }
   }
 
   const HttpServerOptions options_;
   const Source source_;
   const int port_;
   const Socket listener_;
+  const std::unique_ptr<TlsContext> tls_;  // null: in the clear
   Engine engine_;
   ElasticTaskQueue queue_;
   std::atomic<bool> stopping_ = false;
   Mutex mutex_;
-  std::set<int> open_ ABSL_GUARDED_BY(mutex_);
+  // Descriptors, and the addresses at their other ends.
+  std::map<int, std::string> open_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> peers_ ABSL_GUARDED_BY(mutex_);
   std::thread acceptor_;  // last: it uses all of the above
 };
 
@@ -220,11 +285,11 @@ HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() = default;
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Create(
-    HttpServerOptions options, Source source) {
+    HttpServerOptions options, Source source, identity::Gate* gate) {
   absl::StatusOr<Socket> listener = ListenOn(options.host, options.port);
   if (!listener.ok()) return listener.status();
   return std::unique_ptr<HttpServer>(new HttpServer(std::make_unique<Impl>(
-      std::move(options), std::move(source), *std::move(listener))));
+      std::move(options), std::move(source), gate, *std::move(listener))));
 }
 
 int HttpServer::port() const { return impl_->port(); }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/identity/gate.h"
 #include "daemon/web/source.h"
 
 namespace muster::web {
@@ -24,6 +25,10 @@ struct HttpServerOptions {
   absl::Duration request_timeout = absl::Seconds(15);
   // How long an idle connection is kept for its next request.
   absl::Duration keep_alive = absl::Seconds(1);
+  // For a TLS handshake.
+  absl::Duration handshake_timeout = absl::Seconds(5);
+  // Connections of one address; more are closed at once.
+  int max_per_peer = 256;
   // Connections served at once; more wait. Each costs a thread while it lasts.
   int max_threads = 512;
 };
@@ -34,9 +39,11 @@ struct HttpServerOptions {
 class HttpServer {
  public:
   // Binds and serves from then on; `source` is called on many threads. A busy
-  // port or an unknown host is an error that names the address.
+  // port or an unknown host is an error that names the address. Speaks TLS if
+  // `gate` says so; null: everybody may read everything. It outlives the
+  // server.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Create(
-      HttpServerOptions options, Source source);
+      HttpServerOptions options, Source source, identity::Gate* gate = nullptr);
   // As Stop().
   ~HttpServer();
 

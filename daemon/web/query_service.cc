@@ -1,12 +1,15 @@
 #include "daemon/web/query_service.h"
 
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "daemon/identity/grpc_server.h"
 #include "daemon/web/elastic_task_queue.h"
 #include "daemon/web/export_steps.h"
+#include "daemon/web/front_door.h"
 #include "daemon/web/queries.h"
 #include "daemon/web/series.h"
 #include "grpcpp/support/server_callback.h"
@@ -26,51 +29,57 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 class QueryService final : public v1::Query::CallbackService {
  public:
-  explicit QueryService(Source source) : source_(std::move(source)) {}
+  QueryService(Source source, identity::Gate* gate)
+      : source_(std::make_shared<const Source>(std::move(source))),
+        gate_(gate) {}
 
   grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context,
                                      const v1::ListRunsRequest*,
                                      v1::ListRunsResponse* response) override {
-    return Finish(context, *response,
-                  [&]() -> absl::StatusOr<v1::ListRunsResponse> {
-                    return web::ListRuns(source_);
-                  });
+    return Finish(
+        context, *response,
+        [&](const Source& source) -> absl::StatusOr<v1::ListRunsResponse> {
+          return web::ListRuns(source);
+        });
   }
 
   grpc::ServerUnaryReactor* ListRanks(
       grpc::CallbackServerContext* context, const v1::ListRanksRequest* request,
       v1::ListRanksResponse* response) override {
-    return Finish(context, *response,
-                  [&] { return web::ListRanks(source_, *request); });
+    return Finish(context, *response, [&](const Source& source) {
+      return web::ListRanks(source, *request);
+    });
   }
 
   grpc::ServerUnaryReactor* ListSteps(
       grpc::CallbackServerContext* context, const v1::ListStepsRequest* request,
       v1::ListStepsResponse* response) override {
-    return Finish(context, *response,
-                  [&] { return web::ListSteps(source_, *request); });
+    return Finish(context, *response, [&](const Source& source) {
+      return web::ListSteps(source, *request);
+    });
   }
 
   grpc::ServerUnaryReactor* GetMatrix(grpc::CallbackServerContext* context,
                                       const v1::GetMatrixRequest* request,
                                       v1::Matrix* response) override {
-    return Finish(context, *response,
-                  [&] { return web::GetMatrix(source_, *request); });
+    return Finish(context, *response, [&](const Source& source) {
+      return web::GetMatrix(source, *request);
+    });
   }
 
   grpc::ServerUnaryReactor* GetSeries(grpc::CallbackServerContext* context,
                                       const v1::GetSeriesRequest* request,
                                       v1::Series* response) override {
-    return FinishLater(context, *response, [this, request] {
-      return web::GetSeries(source_, *request);
+    return FinishLater(context, *response, [request](const Source& source) {
+      return web::GetSeries(source, *request);
     });
   }
 
   grpc::ServerUnaryReactor* GetHeatmap(grpc::CallbackServerContext* context,
                                        const v1::GetHeatmapRequest* request,
                                        v1::Heatmap* response) override {
-    return FinishLater(context, *response, [this, request] {
-      return web::GetHeatmap(source_, *request);
+    return FinishLater(context, *response, [request](const Source& source) {
+      return web::GetHeatmap(source, *request);
     });
   }
 
@@ -78,8 +87,8 @@ class QueryService final : public v1::Query::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ExportStepsRequest* request,
       v1::ExportStepsResponse* response) override {
-    return FinishLater(context, *response, [this, request] {
-      return web::ExportSteps(source_, *request);
+    return FinishLater(context, *response, [request](const Source& source) {
+      return web::ExportSteps(source, *request);
     });
   }
 
@@ -87,17 +96,33 @@ class QueryService final : public v1::Query::CallbackService {
       grpc::CallbackServerContext* context,
       const v1::ListAlertsRequest* request,
       v1::ListAlertsResponse* response) override {
-    return Finish(context, *response,
-                  [&] { return web::ListAlerts(source_, *request); });
+    return Finish(context, *response, [&](const Source& source) {
+      return web::ListAlerts(source, *request);
+    });
   }
 
  private:
+  // What the caller may see; an error for one who may see nothing.
+  absl::StatusOr<std::shared_ptr<const Source>> SourceFor(
+      const grpc::CallbackServerContext& context) {
+    if (gate_ == nullptr || gate_->open()) return source_;
+    auto caller = identity::Admit(*gate_, identity::Verb::kQuery, context);
+    if (!caller.ok()) return caller.status();
+    return std::make_shared<const Source>(
+        ShownTo(*gate_, *std::move(caller), identity::Verb::kQuery, *source_));
+  }
+
   // Answers at once with what `ask` says.
   template <typename Response, typename Ask>
-  static grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
-                                          Response& response, const Ask& ask) {
+  grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
+                                   Response& response, const Ask& ask) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    FinishNow(*reactor, response, ask);
+    const auto source = SourceFor(*context);
+    if (source.ok()) {
+      FinishNow(*reactor, response, **source, ask);
+    } else {
+      reactor->Finish(ToGrpc(source.status()));
+    }
     return reactor;
   }
 
@@ -107,22 +132,28 @@ class QueryService final : public v1::Query::CallbackService {
   grpc::ServerUnaryReactor* FinishLater(grpc::CallbackServerContext* context,
                                         Response& response, Ask ask) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    readers_.Enqueue([context, reactor, &response, ask = std::move(ask)] {
-      // Who has gone does not hold up those who wait.
-      if (context->IsCancelled()) {
-        reactor->Finish(grpc::Status::CANCELLED);
-      } else {
-        FinishNow(*reactor, response, ask);
-      }
-    });
+    const auto source = SourceFor(*context);
+    if (!source.ok()) {
+      reactor->Finish(ToGrpc(source.status()));
+      return reactor;
+    }
+    readers_.Enqueue(
+        [context, reactor, &response, source = *source, ask = std::move(ask)] {
+          // Who has gone does not hold up those who wait.
+          if (context->IsCancelled()) {
+            reactor->Finish(grpc::Status::CANCELLED);
+          } else {
+            FinishNow(*reactor, response, *source, ask);
+          }
+        });
     return reactor;
   }
 
   template <typename Response, typename Ask>
   static void FinishNow(grpc::ServerUnaryReactor& reactor, Response& response,
-                        const Ask& ask) {
+                        const Source& source, const Ask& ask) {
     try {
-      absl::StatusOr<Response> answer = ask();
+      absl::StatusOr<Response> answer = ask(source);
       if (answer.ok()) response = *std::move(answer);
       reactor.Finish(ToGrpc(answer.status()));
     } catch (const std::exception& error) {
@@ -130,14 +161,16 @@ class QueryService final : public v1::Query::CallbackService {
     }
   }
 
-  const Source source_;
+  const std::shared_ptr<const Source> source_;
+  identity::Gate* const gate_;
   ElasticTaskQueue readers_{kReaders};  // last: its tasks use the above
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeQueryService(Source source) {
-  return std::make_unique<QueryService>(std::move(source));
+std::unique_ptr<grpc::Service> MakeQueryService(Source source,
+                                                identity::Gate* gate) {
+  return std::make_unique<QueryService>(std::move(source), gate);
 }
 
 }  // namespace muster::web

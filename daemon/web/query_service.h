@@ -4,15 +4,18 @@
 
 #include <memory>
 
+#include "daemon/identity/gate.h"
 #include "daemon/web/source.h"
 #include "grpcpp/impl/codegen/service_type.h"
 
 namespace muster::web {
 
 // Unary calls by the callback API: answers from snapshots at once; what reads
-// the history is answered by up to two threads of its own. The service must
-// outlive the server it is registered with.
-std::unique_ptr<grpc::Service> MakeQueryService(Source source);
+// the history is answered by up to two threads of its own. The service, and
+// `gate`, must outlive the server it is registered with; without a gate
+// everybody may see everything.
+std::unique_ptr<grpc::Service> MakeQueryService(Source source,
+                                                identity::Gate* gate = nullptr);
 
 }  // namespace muster::web
 

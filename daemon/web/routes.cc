@@ -164,7 +164,9 @@ Reply Answer(const Source& source, const std::string& path,
     if (source.ready()) return {200, kText, "ready" + more + "\n"};
     return {503, kText, "not ready: starting or draining\n"};
   }
-  if (path == "/metrics") return {200, kPrometheus, source.metrics()};
+  if (path == "/metrics") {
+    return {200, kPrometheus, source.metrics(source.is_shown)};
+  }
   if (source.relay && path == "/") {
     return {200, kText,
             absl::StrCat("This is a relay. It judges nothing: ask its "

@@ -65,4 +65,17 @@ int BoundPort(const Socket& socket) {
              : ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port);
 }
 
+std::string PeerAddress(int descriptor) {
+  sockaddr_storage peer = {};
+  socklen_t size = sizeof(peer);
+  char host[NI_MAXHOST] = "";
+  auto* const address = reinterpret_cast<sockaddr*>(&peer);
+  if (::getpeername(descriptor, address, &size) != 0 ||
+      ::getnameinfo(address, size, host, sizeof(host), nullptr, 0,
+                    NI_NUMERICHOST) != 0) {
+    return "";
+  }
+  return host;
+}
+
 }  // namespace muster::web

@@ -36,6 +36,9 @@ absl::StatusOr<Socket> ListenOn(const std::string& host, int port);
 // The local port of a bound socket.
 int BoundPort(const Socket& socket);
 
+// Address of the other end, without its port; empty if it has none.
+std::string PeerAddress(int descriptor);
+
 }  // namespace muster::web
 
 #endif  // MUSTER_DAEMON_WEB_SOCKET_H_

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "daemon/web/socket.h"
+
 namespace muster::web {
 
 SocketStream::SocketStream(int descriptor, absl::Duration read_timeout,
@@ -37,7 +39,7 @@ ssize_t SocketStream::write(const char* data, size_t size) {
 }
 
 void SocketStream::get_remote_ip_and_port(std::string& ip, int& port) const {
-  ip.clear();
+  ip = PeerAddress(descriptor_);
   port = 0;
 }
 

@@ -20,6 +20,8 @@ namespace muster::web {
 
 class FrameCache;
 
+using RunFilter = std::function<bool(std::string_view run)>;
+
 // All functions are thread-safe, and set unless they say otherwise. Of a relay
 // only `metrics`, `ready` and `relay` are.
 struct Source {
@@ -40,8 +42,10 @@ struct Source {
       int64_t run, uint64_t position,
       const std::function<absl::Status(const history::Entry&)>& take)>
       stored_entries;
-  // Body of /metrics in Prometheus' text format.
-  std::function<std::string()> metrics;
+  // Body of /metrics in Prometheus' text format, of the runs that are shown.
+  std::function<std::string(const RunFilter& shown)> metrics;
+  // Which runs the reader may see: `snapshots` and `snapshot` are of these.
+  RunFilter is_shown = [](std::string_view) { return true; };
   // Whether the daemon takes reports: false before it listens and while it
   // drains.
   std::function<bool()> ready;

@@ -27,7 +27,7 @@ class OptionsEnvironmentTest : public testing::Test {
   static void Clear() {
     for (const char* name :
          {"MUSTER_ADDRESS", "MUSTER_RUN_ID", "RANK", "TORCHELASTIC_RUN_ID",
-          "SLURM_JOB_ID", "WORLD_SIZE"}) {
+          "SLURM_JOB_ID", "WORLD_SIZE", "MUSTER_TOKEN_FILE"}) {
       unsetenv(name);
     }
   }
@@ -51,6 +51,29 @@ TEST_F(OptionsEnvironmentTest, ReadsAll) {
   EXPECT_EQ(options.run_id, "mine");
   EXPECT_EQ(options.rank, 3u);
   EXPECT_EQ(options.world_size, 8u);
+}
+
+TEST_F(OptionsEnvironmentTest, SendsNoTokenInTheClear) {
+  Options options = Good();
+  options.token_file = "/etc/token";
+  for (const char* address :
+       {"192.0.2.1:7600", "daemon.example:7600", "localhost.example:7600"}) {
+    options.address = address;
+    std::string error;
+    EXPECT_EQ(Client::Start(options, &error), nullptr);
+    EXPECT_EQ(error, std::string("token_file (MUSTER_TOKEN_FILE): a token is "
+                                 "not sent in the clear to ") +
+                         address + "; write tls://" + address);
+  }
+  options.token_file.clear();
+  Set({{"MUSTER_TOKEN_FILE", "/etc/token"}});
+  std::string error;
+  EXPECT_EQ(Client::Start(options, &error), nullptr);
+  for (const char* address : {"tls://192.0.2.1:1", "localhost:1", "127.0.0.9:1",
+                              "[::1]:1", "unix:/nonexistent"}) {
+    options.address = address;
+    EXPECT_NE(Client::Start(options, &error), nullptr) << error;
+  }
 }
 
 TEST_F(OptionsEnvironmentTest, KeepsDefaultsOfWhatIsNotSet) {

@@ -47,6 +47,14 @@ struct Options {
   size_t ring_capacity = 256;
   // Longest that Stop() waits for what is queued to be acknowledged.
   std::chrono::milliseconds flush_timeout{2000};
+  // Files in PEM form for tls://: whom to trust, our own certificate, its key;
+  // and one with a token, which is shown over tls://, unix: or to a loopback
+  // address alone. Read at each connection. Empty: MUSTER_CA_FILE,
+  // MUSTER_CERT_FILE, MUSTER_KEY_FILE, MUSTER_TOKEN_FILE.
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string token_file;
   // Called for each line worth telling a person (refused, superseded), at most
   // a few times in a process's life, on the sender thread. Default: stderr.
   std::function<void(const std::string& line)> log;

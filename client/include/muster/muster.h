@@ -47,6 +47,14 @@ typedef struct muster_options {
   uint64_t parameter_count; /* elements of the flat gradient; 0 unknown */
   uint32_t ring_capacity;   /* reports; default 256 */
   uint32_t flush_timeout_ms; /* default 2000 */
+  /* Files in PEM form for tls://: whom to trust, our certificate, its key; and
+   * one with a token, shown over tls://, unix: or to a loopback address alone.
+   * NULL: MUSTER_CA_FILE, MUSTER_CERT_FILE, MUSTER_KEY_FILE, MUSTER_TOKEN_FILE
+   */
+  const char* ca_file;
+  const char* cert_file;
+  const char* key_file;
+  const char* token_file;
 } muster_options;
 
 /* Zero-initialise, set struct_size. A has_ field of 0 means absent. (Members

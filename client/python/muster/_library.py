@@ -32,6 +32,10 @@ class Options(ctypes.Structure):
         ("parameter_count", ctypes.c_uint64),
         ("ring_capacity", ctypes.c_uint32),
         ("flush_timeout_ms", ctypes.c_uint32),
+        ("ca_file", ctypes.c_char_p),
+        ("cert_file", ctypes.c_char_p),
+        ("key_file", ctypes.c_char_p),
+        ("token_file", ctypes.c_char_p),
     ]
 
 

@@ -503,6 +503,10 @@ def _number(value: Optional[float]) -> float:
     return math.nan if value is None else float(value)
 
 
+def _path(path: Optional[str]) -> Optional[bytes]:
+    return None if path is None else os.fsencode(path)
+
+
 def start(
     address: Optional[str] = None,
     run_id: Optional[str] = None,
@@ -515,6 +519,10 @@ def start(
     flush_timeout: float = 2.0,
     facts: Optional[Mapping[str, Any]] = None,
     on_alert: Optional[Callable[[Alert], None]] = None,
+    ca_file: Optional[str] = None,
+    cert_file: Optional[str] = None,
+    key_file: Optional[str] = None,
+    token_file: Optional[str] = None,
 ) -> Monitor:
     """Starts this rank's monitor; never waits for the daemon.
 
@@ -531,6 +539,10 @@ def start(
     flush_timeout: longest that close() waits, in seconds.
     facts: values that all ranks should share, as for ``Monitor.facts``.
     on_alert: called with each Alert that begins to fire, inside ``end_step`` only.
+    ca_file, cert_file, key_file: for tls://, in PEM form: whom to trust, a certificate
+        to show, its key; else MUSTER_CA_FILE, MUSTER_CERT_FILE and MUSTER_KEY_FILE.
+    token_file: holds a token to show; else MUSTER_TOKEN_FILE. Over tls://, unix: or to
+        a loopback address alone: anything else is a ValueError.
 
     Raises ValueError for wrong arguments, never for an unreachable daemon; OSError
     if libmuster.so cannot be loaded.
@@ -568,6 +580,10 @@ def start(
         ring_capacity=ring_capacity,
         # 0 would mean the default.
         flush_timeout_ms=max(1, round(flush_timeout * 1000)),
+        ca_file=_path(ca_file),
+        cert_file=_path(cert_file),
+        key_file=_path(key_file),
+        token_file=_path(token_file),
     )
     handle = ctypes.c_void_p()
     if library.muster_start(ctypes.byref(options), ctypes.byref(handle)) != _library.OK:

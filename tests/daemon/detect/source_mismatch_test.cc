@@ -112,10 +112,11 @@ TEST_F(SourceMismatchTest, ContestedRankIsNamedUntilAThirdTakesIt) {
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].subject, "incarnation");
   EXPECT_EQ(findings[0].ranks, Ranks{3});
-  EXPECT_EQ(findings[0].evidence,
-            "Two live processes claim rank 3: incarnation 000000000000000b, "
-            "which counts, and 000000000000000a, which it replaced and which "
-            "still sends.");
+  EXPECT_EQ(
+      findings[0].evidence,
+      "Two live processes claim rank 3: incarnation 000000000000000b, "
+      "which counts, and 000000000000000a, which was replaced or refused and "
+      "still sends.");
   EXPECT_TRUE(Take(detector_, Up(3, 4, 0xb)).empty());
   const auto cleared = Take(detector_, Up(3, 4, 0xc));
   ASSERT_EQ(cleared.size(), 1u);

@@ -390,10 +390,13 @@ TEST(FamiliesTest, DocumentationNamesExactlyWhatIsExported) {
   scrape.history.emplace().errors = {{"full", 0}};
   scrape.sinks = {{.sink = "webhook", .receiver = "chat"}};
   scrape.remote_write.emplace().newest_time_ms = 1;
+  scrape.access.gate.denied = {{{"query", "not_allowed"}, 0}};
+  scrape.access.gate.certificate_expires = absl::UnixEpoch();
   RelayScrape relay;
   relay.relay.spool.emplace();
   relay.relay.counts.refused = {{"superseded", 1}};
   relay.rejected = scrape.rejected;
+  relay.access = scrape.access;
   relay.process = scrape.process;
   std::vector<prometheus::MetricFamily> families = BuildFamilies(scrape);
   for (auto& family : BuildRelayFamilies(relay)) {

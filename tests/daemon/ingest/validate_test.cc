@@ -338,9 +338,9 @@ TEST(CheckReportTest, RefusesTooManySampleIds) {
 TEST(ReasonLabelTest, IsLowerCase) {
   EXPECT_EQ(ReasonLabel(v1::INVALID_NORM), "invalid_norm");
   const std::vector<std::string> labels = ReasonLabels();
-  EXPECT_EQ(labels.size(), 18u);
+  EXPECT_EQ(labels.size(), 19u);
   EXPECT_EQ(labels.front(), "invalid_run_id");
-  EXPECT_EQ(labels.back(), "malformed");
+  EXPECT_EQ(labels.back(), "not_allowed");
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ inline web::Source SourceFrom(std::vector<runs::RunSnapshot> runs) {
     }
     return std::shared_ptr<const runs::RunSnapshot>();
   };
-  source.metrics = [] { return "muster_step 1\n"; };
+  source.metrics = [](const web::RunFilter&) { return "muster_step 1\n"; };
   source.ready = [] { return true; };
   source.version = "0.1.0";
   return source;

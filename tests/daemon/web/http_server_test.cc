@@ -100,7 +100,7 @@ TEST_F(HttpServerTest, HeadHasTheLengthAndNoBody) {
 
 TEST_F(HttpServerTest, LongAnswersArePackedForThoseWhoCanReadThem) {
   Source source = SourceFrom({});
-  source.metrics = [] { return std::string(5000, 'm'); };
+  source.metrics = [](const RunFilter&) { return std::string(5000, 'm'); };
   Start(HttpServerOptions(), source);
   httplib::Client client("127.0.0.1", server_->port());
   client.set_decompress(false);
@@ -149,7 +149,9 @@ TEST_F(HttpServerTest, GarbageIsAnsweredOrClosedAndOthersGoOn) {
 
 TEST_F(HttpServerTest, ExceptionsBecomeAnswers) {
   Source source = SourceFrom({});
-  source.metrics = []() -> std::string { throw std::runtime_error("no"); };
+  source.metrics = [](const RunFilter&) -> std::string {
+    throw std::runtime_error("no");
+  };
   Start(HttpServerOptions(), source);
   httplib::Client client("127.0.0.1", server_->port());
   EXPECT_EQ(client.Get("/metrics")->status, 500);

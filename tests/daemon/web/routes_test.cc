@@ -29,7 +29,7 @@ TEST(RoutesTest, HealthIsAlwaysGoodAndReadinessIsTheDaemons) {
 
 TEST(RoutesTest, ARelayIsReadyAndTellsOfItsUpstream) {
   Source source;
-  source.metrics = [] { return "muster_relay_runs 1\n"; };
+  source.metrics = [](const RunFilter&) { return "muster_relay_runs 1\n"; };
   source.ready = [] { return true; };
   source.relay = [] { return "upstream a:1: away since then"; };
   EXPECT_EQ(Answer(source, "/readyz", {}).status, 200);

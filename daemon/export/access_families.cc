@@ -1,0 +1,53 @@
+#include "daemon/export/access_families.h"
+
+#include "absl/time/time.h"
+
+namespace muster::exposition {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+std::vector<MetricFamily> BuildAccessFamilies(const AccessSample& access) {
+  MetricFamily insecure{"muster_insecure_listener",
+                        "1 if other machines reach the listener without TLS.",
+                        MetricType::Gauge,
+                        {}};
+  const auto add = [&insecure](const char* listener, bool is_insecure) {
+    ClientMetric& metric = insecure.metric.emplace_back();
+    metric.label = {{"listener", listener}};
+    metric.gauge.value = is_insecure ? 1 : 0;
+  };
+  add("grpc", access.grpc_insecure);
+  add("http", access.http_insecure);
+
+  MetricFamily denied{"muster_denied_total",
+                      "What senders and readers asked for and may not have.",
+                      MetricType::Counter,
+                      {}};
+  for (const auto& [key, count] : access.gate.denied) {
+    ClientMetric& metric = denied.metric.emplace_back();
+    metric.label = {{"verb", key.first}, {"reason", key.second}};
+    metric.counter.value = static_cast<double>(count);
+  }
+
+  MetricFamily expires{"muster_certificate_expiry_timestamp_seconds",
+                       "When the certificate that is served expires, since "
+                       "1970.",
+                       MetricType::Gauge,
+                       {}};
+  if (access.gate.certificate_expires != absl::InfiniteFuture()) {
+    expires.metric.emplace_back().gauge.value = static_cast<double>(
+        absl::ToUnixSeconds(access.gate.certificate_expires));
+  }
+
+  MetricFamily stale{"muster_identity_files_stale",
+                     "1 while a file of certificates or tokens is not good, "
+                     "and what was read before stays in force.",
+                     MetricType::Gauge,
+                     {}};
+  stale.metric.emplace_back().gauge.value = access.gate.stale ? 1 : 0;
+  return {insecure, denied, expires, stale};
+}
+
+}  // namespace muster::exposition

@@ -1,0 +1,48 @@
+// How many streams each peer has open.
+#ifndef MUSTER_DAEMON_INGEST_PEER_LIMIT_H_
+#define MUSTER_DAEMON_INGEST_PEER_LIMIT_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "daemon/base/mutex.h"
+
+namespace muster::ingest {
+
+// Thread-safe; outlives its places.
+class PeerLimit {
+ public:
+  // Held by a stream while it lives.
+  class Place;
+
+  explicit PeerLimit(int max_per_peer) : max_per_peer_(max_per_peer) {}
+
+  // Null if `peer` has as many as it may. `peer` as gRPC says it, such as
+  // "ipv4:10.0.0.7:41234": its last number does not count.
+  std::unique_ptr<Place> Take(const std::string& peer);
+
+ private:
+  void Release(const std::string& host);
+
+  const int max_per_peer_;
+  Mutex mutex_;
+  std::map<std::string, int> streams_ ABSL_GUARDED_BY(mutex_);  // by host
+};
+
+class PeerLimit::Place {
+ public:
+  Place(PeerLimit& limit, std::string host)
+      : limit_(limit), host_(std::move(host)) {}
+  ~Place() { limit_.Release(host_); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+ private:
+  PeerLimit& limit_;
+  const std::string host_;
+};
+
+}  // namespace muster::ingest
+
+#endif  // MUSTER_DAEMON_INGEST_PEER_LIMIT_H_
