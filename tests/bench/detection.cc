@@ -1,10 +1,12 @@
 // How well a bad rank is found, how soon, and how often a healthy run is
 // blamed: Muster, and what people use today, on the same synthetic runs.
 //
-//   detection [--json FILE] [--quick] [--all-frames]
+//   detection [--json FILE] [--quick] [--all-frames] [--strict-only]
 //
 // --quick: a thirtieth of the frames, for a look. --all-frames: as many frames
-// with 64 and 512 ranks as with 4 and 8, for hours. All seeds are fixed.
+// with 64 and 512 ranks as with 4 and 8, for hours. --strict-only: nothing but
+// the healthy runs with a target of 10³ frames, to add to a FILE that is there.
+// All seeds are fixed.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -36,6 +38,7 @@ constexpr uint32_t kFaultyRank = 2;
 struct Settings {
   bool quick = false;
   bool all_frames = false;
+  bool strict_only = false;
 };
 
 bool Fired(const alert::Alert& change) {
@@ -70,7 +73,7 @@ HealthyCount CountHealthy(const HealthyCase& healthy, uint64_t strict_frames,
                           uint64_t frames) {
   HealthyCount count;
   detect::DetectOptions strict = healthy.detect;
-  strict.rank_outlier.target_frames = 1e3;
+  strict.target_frames = 1e3;
   count.strict_steps = strict_frames;
   Simulate(healthy, strict, 1, strict_frames, [&](SimulatedRun& run, bool) {
     for (const alert::Alert& change : run.Next()) {
@@ -275,11 +278,12 @@ void AddHealthy(const std::vector<HealthyCell>& cells, FlatJson& json) {
     all_steps += count.steps;
     const std::string key = "healthy." + cell.healthy.name;
     const std::string suffix = ".false_alarms_per_million_steps";
+    json.Add(key + "." + cell.world + ".target_1000" + suffix,
+             PerMillion(count.strict_alarms, count.strict_steps));
+    if (count.steps == 0) continue;
     json.Add(key + "." + cell.world + suffix, PerMillion(alarms, count.steps));
     json.Add(key + "." + cell.world + ".steps",
              static_cast<double>(count.steps));
-    json.Add(key + "." + cell.world + ".target_1000" + suffix,
-             PerMillion(count.strict_alarms, count.strict_steps));
     const auto add = [&](const std::string& name, uint64_t number) {
       totals[name].first += number;
       totals[name].second += count.steps;
@@ -294,6 +298,7 @@ void AddHealthy(const std::vector<HealthyCell>& cells, FlatJson& json) {
     json.Add(name, PerMillion(total.first, total.second));
   }
   for (const auto& [kind, fired] : kinds) {
+    if (all_steps == 0) break;
     json.Add("healthy." + kind + ".false_alarms_per_million_steps",
              PerMillion(fired, all_steps));
   }
@@ -304,6 +309,7 @@ int Main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     settings.quick |= std::strcmp(argv[i], "--quick") == 0;
     settings.all_frames |= std::strcmp(argv[i], "--all-frames") == 0;
+    settings.strict_only |= std::strcmp(argv[i], "--strict-only") == 0;
   }
   const uint64_t reduction = settings.quick ? 30 : 1;
   std::vector<HealthyCell> healthy;
@@ -325,6 +331,7 @@ int Main(int argc, char** argv) {
   }
   std::vector<FaultCell> faults;
   for (const FaultCase& fault : kFaults) {
+    if (settings.strict_only) break;
     for (uint32_t ranks : kWorlds) faults.push_back({&fault, ranks, {}});
   }
   std::mutex progress;
@@ -332,7 +339,8 @@ int Main(int argc, char** argv) {
   for (size_t i = 0; i < healthy.size(); ++i) {
     jobs.push_back([&, i] {
       HealthyCell& cell = healthy[i];
-      cell.count = CountHealthy(cell.healthy, frames[i], 3 * frames[i]);
+      cell.count = CountHealthy(cell.healthy, frames[i],
+                                settings.strict_only ? 0 : 3 * frames[i]);
       const std::lock_guard<std::mutex> lock(progress);
       std::fprintf(stderr,
                    "healthy %s %s: %llu alarms of %llu at target 1000\n",
