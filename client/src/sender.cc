@@ -137,8 +137,15 @@ Sender::TimePoint Sender::Deadline() const {
 
 void Sender::Act(Transport& transport) {
   const TimePoint now = clock_();
-  if (stopping_ && !std::exchange(hurried_, true) &&
-      phase_ == Phase::kWaiting) {
+  if (phase_ != Phase::kWaiting && !conversation_.welcomed() &&
+      now >= give_up_at_) {
+    Lost(transport, phase_ == Phase::kOpening ? "no connection within 5 s"
+                                              : "no answer within 5 s");
+  }
+  // Skips one wait for Stop(), also one that begins only after it: there is no
+  // time for a long one before the flush ends.
+  if (stopping_ && phase_ == Phase::kWaiting &&
+      !std::exchange(hurried_, true)) {
     retry_at_ = now;
     retry_delay_ = kFirstRetry;
   }
@@ -148,9 +155,6 @@ void Sender::Act(Transport& transport) {
     slow_ = false;
     give_up_at_ = now + kConnectTimeout;
     transport.Open();
-  } else if (!conversation_.welcomed() && now >= give_up_at_) {
-    Lost(transport, phase_ == Phase::kOpening ? "no connection within 5 s"
-                                              : "no answer within 5 s");
   } else if (std::string message; phase_ == Phase::kOpen && !sending_ &&
                                   conversation_.Next(&message)) {
     Send(transport, std::move(message));

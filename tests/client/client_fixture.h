@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -78,14 +79,19 @@ class ClientTest : public testing::Test {
   }
 
   // Stop() on another thread, with the clock running as fast as it can.
-  // Returns how long it took on that clock.
-  milliseconds StopAndMeasure() {
+  // Returns how long it took on that clock. `flushing`, if given, is called
+  // while the sender, which knows of Stop(), sleeps.
+  milliseconds StopAndMeasure(const std::function<void()>& flushing = {}) {
     const auto start = network_.now();
     const uint64_t wakes = network_.record().wakes;
     std::thread stopping([this] { client_->Stop(); });
     EXPECT_TRUE(network_.WaitFor([&](const Record& record) {
       return record.destroyed || record.wakes > wakes;
     }));
+    if (flushing) {
+      EXPECT_TRUE(WaitForSleep());
+      flushing();
+    }
     while (!network_.record().destroyed) {
       network_.AdvanceToDeadline(std::chrono::minutes(1));
     }

@@ -95,6 +95,48 @@ TEST_F(ClientLifecycleTest, StopComesBackForTheGoodbye) {
   EXPECT_EQ(network_.record().goodbyes(), 1u);
 }
 
+TEST_F(ClientLifecycleTest, StopComesBackAtOnceFromAStreamThatBreaksMeanwhile) {
+  network_.SetAcknowledging(false);
+  Start();
+  MakeSteps(1, 1);
+  // Without an Ack, each stream that breaks doubles the wait for the next.
+  for (size_t streams = 1; streams <= 8; ++streams) {
+    ASSERT_TRUE(WaitForWelcome(streams));
+    network_.Break();
+    ASSERT_TRUE(WaitForSleep());
+    ASSERT_TRUE(network_.AdvanceToDeadline(Sender::kLongestRetry));
+  }
+  ASSERT_TRUE(WaitForWelcome(9));
+  const milliseconds taken = StopAndMeasure([this] {
+    network_.SetAcknowledging(true);
+    network_.Break();
+  });
+  EXPECT_EQ(taken, milliseconds(0));
+  EXPECT_EQ(client_->GetStats().acknowledged, 1u);
+  EXPECT_EQ(network_.record().goodbyes(), 1u);
+}
+
+TEST_F(ClientLifecycleTest, StopTriesAgainAtOnceAfterAConnectionThatHung) {
+  network_.SetReachable(false, /*hanging=*/true);
+  Start();
+  MakeSteps(1, 1);
+  // Each attempt is given up, and doubles the wait for the next.
+  for (size_t opens = 1; opens <= 8; ++opens) {
+    ASSERT_TRUE(WaitForSleep());
+    ASSERT_TRUE(network_.AdvanceToDeadline(Sender::kConnectTimeout));
+    ASSERT_TRUE(WaitForSleep());
+    ASSERT_TRUE(network_.AdvanceToDeadline(Sender::kLongestRetry));
+  }
+  ASSERT_TRUE(WaitForSleep());
+  ASSERT_EQ(network_.record().opens.size(), 9u);
+  network_.Advance(Sender::kConnectTimeout - seconds(1));
+  const milliseconds taken =
+      StopAndMeasure([this] { network_.SetReachable(true); });
+  EXPECT_EQ(taken, seconds(1));
+  EXPECT_EQ(client_->GetStats().acknowledged, 1u);
+  EXPECT_EQ(network_.record().goodbyes(), 1u);
+}
+
 TEST_F(ClientLifecycleTest, CallsAfterStopDoNothing) {
   Start();
   client_->Stop();
