@@ -3,11 +3,11 @@
 #include <atomic>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/command_line.h"
 #include "daemon/export/relay_families.h"
 #include "daemon/grpc_listener.h"
+#include "daemon/http_listener.h"
 #include "daemon/identity/gate.h"
 #include "daemon/ingest/service.h"
 #include "daemon/log.h"
@@ -82,16 +82,10 @@ class RelayServer::Impl {
                                      {telemetry_.get()}, *gate_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
-    const HostPort http = SplitHostPort(config.http_address);
-    web::HttpServerOptions options;
-    options.host = http.host;
-    options.port = http.port;
-    auto server = web::HttpServer::Create(options, MakeSource(), gate_.get());
-    if (!server.ok()) return server.status();
-    http_ = *std::move(server);
-    const bool is_ipv6 = absl::StrContains(http.host, ':');
-    http_address_ = is_ipv6 ? absl::StrCat("[", http.host, "]:", http_->port())
-                            : absl::StrCat(http.host, ":", http_->port());
+    auto http = ListenOverHttp(config.http_address, MakeSource(), *gate_);
+    if (!http.ok()) return http.status();
+    http_ = std::move(http->server);
+    http_address_ = std::move(http->address);
     gate_->Watch();
     ready_ = true;
     return absl::OkStatus();

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/mutex.h"
 #include "daemon/command_line.h"
@@ -20,6 +19,7 @@
 #include "daemon/history/lock_file.h"
 #include "daemon/history/reader.h"
 #include "daemon/history/writer.h"
+#include "daemon/http_listener.h"
 #include "daemon/identity/gate.h"
 #include "daemon/identity/grpc_server.h"
 #include "daemon/ingest/run_sink.h"
@@ -138,16 +138,10 @@ class Server::Impl {
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     grpc_address_ = grpc_->addresses();
-    const HostPort http = SplitHostPort(config.http_address);
-    web::HttpServerOptions options;
-    options.host = http.host;
-    options.port = http.port;
-    auto server = web::HttpServer::Create(options, MakeSource(), gate_.get());
-    if (!server.ok()) return server.status();
-    http_ = *std::move(server);
-    const bool is_ipv6 = absl::StrContains(http.host, ':');
-    http_address_ = is_ipv6 ? absl::StrCat("[", http.host, "]:", http_->port())
-                            : absl::StrCat(http.host, ":", http_->port());
+    auto http = ListenOverHttp(config.http_address, MakeSource(), *gate_);
+    if (!http.ok()) return http.status();
+    http_ = std::move(http->server);
+    http_address_ = std::move(http->address);
     gate_->Watch();
     ticker_ = std::thread([this] { TickUntilStopped(); });
     ready_ = true;

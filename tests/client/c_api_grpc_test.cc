@@ -16,8 +16,8 @@ namespace {
 
 using Record = LiteServer::Record;
 
-TEST(CApiGrpcTest, DeliversReportsAndShowsAlerts) {
-  LiteServer server("127.0.0.1:0");
+// The only rank of run-1; null if it cannot be started.
+muster_client* StartClientOf(const LiteServer& server) {
   const std::string address = server.address();
   muster_options options = {};
   options.struct_size = sizeof(options);
@@ -26,7 +26,14 @@ TEST(CApiGrpcTest, DeliversReportsAndShowsAlerts) {
   options.world_size = 1;
   options.flush_timeout_ms = 10'000;
   muster_client* client = nullptr;
-  ASSERT_EQ(muster_start(&options, &client), MUSTER_OK) << muster_last_error();
+  if (muster_start(&options, &client) != MUSTER_OK) return nullptr;
+  return client;
+}
+
+TEST(CApiGrpcTest, DeliversReportsAndShowsAlerts) {
+  LiteServer server("127.0.0.1:0");
+  muster_client* client = StartClientOf(server);
+  ASSERT_NE(client, nullptr) << muster_last_error();
 
   const float gradient[2] = {3, 4};
   const uint64_t samples[2] = {11, 12};
@@ -83,15 +90,8 @@ TEST(CApiGrpcTest, WhatAnOlderCallerHasInItsPaddingMeansNothing) {
                     2 * sizeof(int) ==
                 offsetof(muster_step, waited_seconds));
   LiteServer server("127.0.0.1:0");
-  const std::string address = server.address();
-  muster_options options = {};
-  options.struct_size = sizeof(options);
-  options.address = address.c_str();
-  options.run_id = "run-1";
-  options.world_size = 1;
-  options.flush_timeout_ms = 10'000;
-  muster_client* client = nullptr;
-  ASSERT_EQ(muster_start(&options, &client), MUSTER_OK) << muster_last_error();
+  muster_client* client = StartClientOf(server);
+  ASSERT_NE(client, nullptr) << muster_last_error();
   const float gradient[2] = {3, 4};
   muster_step end = {};
   end.observed_late = 0x5A5A5A5A;

@@ -228,6 +228,19 @@ class LineTest : public ::testing::Test {
     if (!found.empty()) line_->Continue(found[0]);
   }
 
+  // Ten reports go to the spool; then another relay finds its file.
+  void SpoolTenAndStartAgain(const Rank& rank) {
+    Work();
+    Break();
+    Say(rank, 1, 10);
+    Work(absl::Milliseconds(100));
+    WorkUntil([&] { return line_->log().memory_entries() == 0; });
+    line_ = nullptr;
+    spool_ = nullptr;
+    deaf_ = false;
+    UseSpool();
+  }
+
   uint64_t Dropped(Where where) {
     return counts_.dropped[static_cast<size_t>(where)];
   }
@@ -550,16 +563,7 @@ TEST_F(LineTest, ARelayThatWasKilledGoesOn) {
   UseSpool();
   deaf_ = true;
   Rank rank = Come(0, 1, "seed");
-  Work();
-  Break();
-  Say(rank, 1, 10);
-  Work(absl::Milliseconds(100));
-  WorkUntil([&] { return line_->log().memory_entries() == 0; });
-  // Another relay finds the file.
-  line_ = nullptr;
-  spool_ = nullptr;
-  deaf_ = false;
-  UseSpool();
+  SpoolTenAndStartAgain(rank);
   Rank back = Come(0, 1, "seed");
   WorkUntil([&] { return judged_.size() == 10; });
   EXPECT_EQ(back.Answers().front(), "welcome 10");
@@ -572,15 +576,7 @@ TEST_F(LineTest, ReportsOfARankThatIsGoneAreSentAllTheSame) {
   UseSpool();
   deaf_ = true;
   Rank rank = Come(0);
-  Work();
-  Break();
-  Say(rank, 1, 10);
-  Work(absl::Milliseconds(100));
-  WorkUntil([&] { return line_->log().memory_entries() == 0; });
-  line_ = nullptr;
-  spool_ = nullptr;
-  deaf_ = false;
-  UseSpool();
+  SpoolTenAndStartAgain(rank);
   WorkUntil([&] { return line_->finished(); });
   EXPECT_EQ(judged_.size(), 10u);
   EXPECT_EQ(Told(upstream_.streams.size() - 1).back(), "disconnected");
