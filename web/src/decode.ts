@@ -135,6 +135,21 @@ export function decodeAlerts(json: unknown): Alert[] {
 
 const numbers = (json: unknown): (number | null)[] => list(json).map(numberOrNull);
 
+/** Decoded where it is looked at: of most columns only one list is drawn, of some none. */
+class LazyColumn implements Column {
+  private readonly known: {min?: Column['min']; max?: Column['max']; mean?: Column['mean']} = {};
+  constructor(private readonly json: Fields) {}
+  get min(): Column['min'] {
+    return (this.known.min ??= numbers(this.json['min']));
+  }
+  get max(): Column['max'] {
+    return (this.known.max ??= numbers(this.json['max']));
+  }
+  get mean(): Column['mean'] {
+    return (this.known.mean ??= numbers(this.json['mean']));
+  }
+}
+
 export function decodeSeries(json: unknown): Series {
   const answer = fields(json);
   const columns = new Map<string, Column>();
@@ -142,7 +157,7 @@ export function decodeSeries(json: unknown): Series {
     const column = fields(one);
     const rank = column['rank'];
     const name = text(column['name']) + (rank === undefined || rank === null ? '' : `/${count(rank)}`);
-    columns.set(name, {min: numbers(column['min']), max: numbers(column['max']), mean: numbers(column['mean'])});
+    columns.set(name, new LazyColumn(column));
   }
   return {
     worldSize: count(answer['worldSize']),

@@ -20,7 +20,9 @@ test('columns of a series are found by name, and those of a rank by name and ran
       {name: 'rank_loss', rank: 0, min: [1], max: [1], mean: [1]},
     ],
   });
-  assert.deepEqual(series.columns.get('rank_loss'), {min: [1, null], max: [2, null], mean: [1.5, null]});
+  const band = series.columns.get('rank_loss')!;
+  assert.deepEqual([band.min, band.max, band.mean], [[1, null], [2, null], [1.5, null]]);
+  assert.equal(band.min, band.min, 'decoded once');
   assert.deepEqual([...series.columns.keys()], ['rank_loss', 'rank_loss/0']);
   assert.deepEqual([series.first, series.last, series.frames], [[5, 7], [6, 9], 5]);
 });
