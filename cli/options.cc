@@ -273,6 +273,10 @@ absl::StatusOr<Options> ParseOptions(int argc, const char* const* argv,
           "--steps-per-second is for a run that is sent; with --history a step "
           "lasts --step-seconds of its own time");
     }
+    if (stored && options.simulation.streams > 1) {
+      return absl::InvalidArgumentError(
+          "--streams is for a run that is sent, not for one with --history");
+    }
     if (!stored && !options.config.empty()) {
       return absl::InvalidArgumentError("--config needs --history");
     }

@@ -2,32 +2,34 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
+#include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "cli/simulation_stream.h"
 #include "daemon/alert/json.h"
 #include "daemon/identity/channel.h"
+#include "daemon/ingest/metadata.h"
 #include "daemon/simulate/generator.h"
 #include "grpcpp/grpcpp.h"
-#include "muster/v1/telemetry.grpc.pb.h"
+#include "muster/v1/telemetry.pb.h"
 
 namespace muster::cli {
 namespace {
 
-using Stream = grpc::ClientReaderWriter<v1::ClientMessage, v1::ServerMessage>;
 using Clock = std::chrono::steady_clock;
 
 // Well below the 1 MiB that a message may have.
 constexpr size_t kMessageBytes = size_t{512} << 10;
-constexpr std::chrono::seconds kSettleTime{60};
 
-void ToProto(const frames::Report& from, v1::StepReport& report) {
-  report.set_source(from.rank + 1);
+void ToProto(const frames::Report& from, uint32_t source,
+             v1::StepReport& report) {
+  report.set_source(source);
   report.set_sequence(from.sequence);
   report.set_step(from.step);
   report.set_loss(*from.loss);
@@ -44,88 +46,13 @@ void ToProto(const frames::Report& from, v1::StepReport& report) {
   if (from.gradient_scale) report.set_gradient_scale(*from.gradient_scale);
 }
 
-// Takes what the daemon answers, on a thread of its own.
-class Answers {
- public:
-  explicit Answers(uint32_t ranks) : settled_(ranks + 1) {}
-
-  void ReadAll(Stream& stream) {
-    v1::ServerMessage message;
-    while (stream.Read(&message)) Take(message);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    closed_ = true;
-    changed_.notify_all();
-  }
-
-  // Waits until all sources are greeted; false if one was refused or the
-  // stream broke.
-  bool WaitForWelcome() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait_for(lock, kSettleTime, [&] {
-      return closed_ || refused_ > 0 || welcomed_ + 1 == settled_.size();
-    });
-    return welcomed_ + 1 == settled_.size();
-  }
-  // Waits until the daemon has settled these sequences, by source.
-  bool WaitForSettled(const std::vector<uint64_t>& sequences) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    const auto all = [&] {
-      for (size_t source = 1; source < sequences.size(); ++source) {
-        if (settled_[source] < sequences[source]) return false;
-      }
-      return true;
-    };
-    changed_.wait_for(lock, kSettleTime, [&] { return closed_ || all(); });
-    return all();
-  }
-  void Fill(SimulationSummary& summary) const {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    summary.refused = refused_;
-    summary.refusal = refusal_;
-    summary.alerts = alerts_;
-    summary.alert_lines = alert_lines_;
-  }
-
- private:
-  void Take(const v1::ServerMessage& message) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (message.has_welcome()) ++welcomed_;
-    if (message.has_ack() && message.ack().source() < settled_.size()) {
-      settled_[message.ack().source()] = message.ack().sequence();
-    }
-    if (message.has_refusal() && ++refused_ == 1) {
-      refusal_ = message.refusal().detail();
-    }
-    // All sources are shown the same.
-    if (message.has_alerts() && message.alerts().source() == 1) {
-      for (const v1::Alert& alert : message.alerts().alerts()) {
-        if (!alerts_.insert(alert.id()).second) continue;
-        alert_lines_.insert(absl::StrCat(alert.kind(), ": ", alert.evidence()));
-      }
-    }
-    changed_.notify_all();
-  }
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<uint64_t> settled_;  // by source, from 1
-  size_t welcomed_ = 0;
-  uint64_t refused_ = 0;
-  std::string refusal_;
-  std::set<uint64_t> alerts_;
-  std::set<std::string> alert_lines_;
-  bool closed_ = false;
-};
-
-bool SayHello(Stream& stream, const std::string& run,
-              const simulate::Options& model) {
-  char host[256] = "";
-  ::gethostname(host, sizeof(host) - 1);
+bool SayHello(SimulationStream& stream, const std::string& run,
+              const simulate::Options& model, const std::string& host) {
   std::random_device random;
-  for (uint32_t rank = 0; rank < model.ranks; ++rank) {
+  for (uint32_t rank = stream.first_rank(); rank < stream.end_rank(); ++rank) {
     v1::ClientMessage message;
     v1::Hello& hello = *message.mutable_hello();
-    hello.set_source(rank + 1);
+    hello.set_source(rank - stream.first_rank() + 1);
     hello.set_run(run);
     hello.set_rank(rank);
     hello.set_world_size(model.ranks);
@@ -134,70 +61,150 @@ bool SayHello(Stream& stream, const std::string& run,
     hello.mutable_sketch()->set_width(StatedWidth(model));
     hello.set_host(host);
     hello.set_pid(static_cast<uint32_t>(::getpid()));
-    if (!stream.Write(message)) return false;
+    if (!stream.Write(std::move(message))) return false;
   }
   return true;
 }
 
-bool SendStep(Stream& stream, const frames::Frame& frame) {
-  v1::ClientMessage message;
-  size_t bytes = 0;
-  for (const frames::Report& report : frame.reports) {
-    ToProto(report, *message.mutable_reports()->add_reports());
-    bytes += 128 + report.sketch.size();
-    if (bytes < kMessageBytes) continue;
-    if (!stream.Write(message)) return false;
-    message.Clear();
-    bytes = 0;
+// All streams of the run, one after another; ranks go up with them.
+class Streams {
+ public:
+  // A run of one stream has no relays, one of several has a relay on a
+  // connection of its own before each.
+  absl::Status Open(const std::string& address,
+                    const identity::ChannelTarget& target,
+                    const identity::ChannelFiles& files,
+                    const SimulationOptions& options,
+                    SimulationAnswers& answers) {
+    std::random_device random;
+    const uint64_t ranks = options.model.ranks;
+    for (uint32_t i = 0; i < options.streams; ++i) {
+      auto stream = std::make_unique<SimulationStream>(
+          static_cast<uint32_t>(ranks * i / options.streams),
+          static_cast<uint32_t>(ranks * (i + 1) / options.streams), answers);
+      const absl::Status shown = identity::AddToken(files, stream->context());
+      if (!shown.ok()) return shown;
+      grpc::ChannelArguments arguments;
+      arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+      const auto channel = grpc::CreateCustomChannel(
+          target.target, target.credentials, arguments);
+      if (i == 0 &&
+          !channel->WaitForConnected(std::chrono::system_clock::now() +
+                                     std::chrono::seconds(5))) {
+        return absl::UnavailableError(
+            absl::StrCat("cannot reach musterd at ", address));
+      }
+      if (options.streams > 1) {
+        stream->context().AddMetadata(
+            ingest::kViaKey,
+            absl::StrCat(absl::Hex(random(), absl::kZeroPad8),
+                         absl::Hex(random(), absl::kZeroPad8)));
+      }
+      stream->Start(channel);
+      streams_.push_back(std::move(stream));
+    }
+    return absl::OkStatus();
   }
-  return bytes == 0 || stream.Write(message);
-}
 
-// Of ranks that live to the end.
-bool SayGoodbye(Stream& stream, const frames::Frame& last) {
-  for (const frames::Report& report : last.reports) {
-    v1::ClientMessage message;
-    message.mutable_goodbye()->set_source(report.rank + 1);
-    message.mutable_goodbye()->set_reason("closed");
-    if (!stream.Write(message)) return false;
+  bool SayHello(const std::string& run, const simulate::Options& model) {
+    char host[256] = "";
+    ::gethostname(host, sizeof(host) - 1);
+    for (size_t i = 0; i < streams_.size(); ++i) {
+      const std::string node =
+          streams_.size() == 1 ? host : absl::StrCat(host, "-", i);
+      if (!cli::SayHello(*streams_[i], run, model, node)) return false;
+    }
+    return true;
   }
-  return true;
-}
+
+  // What a stream has to say about a step travels together.
+  bool SendStep(const frames::Frame& frame) {
+    auto report = frame.reports.begin();
+    for (const auto& stream : streams_) {
+      v1::ClientMessage message;
+      size_t bytes = 0;
+      for (; report != frame.reports.end() && report->rank < stream->end_rank();
+           ++report) {
+        ToProto(*report, report->rank - stream->first_rank() + 1,
+                *message.mutable_reports()->add_reports());
+        bytes += 128 + report->sketch.size();
+        if (bytes < kMessageBytes) continue;
+        if (!stream->Write(std::exchange(message, {}))) return false;
+        bytes = 0;
+      }
+      if (bytes > 0 && !stream->Write(std::move(message))) return false;
+    }
+    return true;
+  }
+
+  // Of ranks that live to the end.
+  bool SayGoodbye(const frames::Frame& last) {
+    auto report = last.reports.begin();
+    for (const auto& stream : streams_) {
+      for (; report != last.reports.end() && report->rank < stream->end_rank();
+           ++report) {
+        v1::ClientMessage message;
+        v1::Goodbye& goodbye = *message.mutable_goodbye();
+        goodbye.set_source(report->rank - stream->first_rank() + 1);
+        goodbye.set_reason("closed");
+        if (!stream->Write(std::move(message))) return false;
+      }
+    }
+    return true;
+  }
+
+  // The first error that the daemon ended a stream with; empty if none.
+  std::string Finish(bool all_said) {
+    std::string error;
+    for (const auto& stream : streams_) {
+      const grpc::Status ended = stream->Finish(all_said);
+      // Ours, of a stream that was well until we gave up.
+      const bool cancelled = ended.error_code() == grpc::CANCELLED;
+      if (error.empty() && !cancelled) error = ended.error_message();
+    }
+    return error;
+  }
+
+ private:
+  std::vector<std::unique_ptr<SimulationStream>> streams_;
+};
 
 // Everything between the first write and the last answer.
-absl::Status Converse(Stream& stream, const std::string& run,
-                      const SimulationOptions& options, Answers& answers,
-                      SimulationSummary& summary) {
-  absl::Status broken = absl::UnavailableError("the stream broke");
-  if (!SayHello(stream, run, options.model)) return broken;
+absl::Status Converse(Streams& streams, const std::string& run,
+                      const SimulationOptions& options,
+                      SimulationAnswers& answers, SimulationSummary& summary) {
+  absl::Status broken = absl::UnavailableError(
+      "a stream broke, or there was no answer for a minute");
+  simulate::Generator generator(options.model);
+  if (!streams.SayHello(run, options.model)) return broken;
   if (!answers.WaitForWelcome()) {
     answers.Fill(summary);
     return summary.refused > 0 ? absl::FailedPreconditionError(absl::StrCat(
                                      "musterd refused: ", summary.refusal))
                                : broken;
   }
-  simulate::Generator generator(options.model);
-  std::vector<uint64_t> sequences(options.model.ranks + 1);
   const auto start = Clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
   const frames::Frame* frame = nullptr;
   for (; summary.steps < options.steps; ++summary.steps) {
     frame = &generator.Next().frame;
-    if (!SendStep(stream, *frame)) return broken;
-    summary.reports += frame->reports.size();
-    for (const frames::Report& report : frame->reports) {
-      sequences[report.rank + 1] = report.sequence;
-    }
     if (options.steps_per_second > 0) {
+      const std::chrono::duration<double> due(
+          static_cast<double>(summary.steps) / options.steps_per_second);
       std::this_thread::sleep_until(
-          start + std::chrono::duration_cast<Clock::duration>(
-                      std::chrono::duration<double>(
-                          static_cast<double>(summary.steps + 1) /
-                          options.steps_per_second)));
+          start + std::chrono::duration_cast<Clock::duration>(due));
+      summary.behind_seconds =
+          std::max(summary.behind_seconds, seconds() - due.count());
     }
+    answers.Expect(*frame);
+    if (!streams.SendStep(*frame)) return broken;
+    summary.reports += frame->reports.size();
   }
-  if (!answers.WaitForSettled(sequences)) return broken;
-  summary.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  if (frame != nullptr && !SayGoodbye(stream, *frame)) return broken;
+  if (!answers.WaitForSettled()) return broken;
+  summary.seconds = seconds();
+  if (frame != nullptr && !streams.SayGoodbye(*frame)) return broken;
   return absl::OkStatus();
 }
 
@@ -209,32 +216,19 @@ absl::StatusOr<SimulationSummary> Simulate(const std::string& address,
                                            const SimulationOptions& options) {
   const auto target = identity::PrepareChannel(address, files);
   if (!target.ok()) return target.status();
-  const auto channel = grpc::CreateChannel(target->target, target->credentials);
-  if (!channel->WaitForConnected(std::chrono::system_clock::now() +
-                                 std::chrono::seconds(5))) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot reach musterd at ", address));
-  }
-  const auto stub = v1::Telemetry::NewStub(channel);
-  grpc::ClientContext context;
-  const absl::Status shown = identity::AddToken(files, context);
-  if (!shown.ok()) return shown;
-  const auto stream = stub->Stream(&context);
-  Answers answers(options.model.ranks);
-  std::thread reader([&] { answers.ReadAll(*stream); });
+  SimulationAnswers answers(options.model.ranks);
+  Streams streams;
   SimulationSummary summary;
   summary.run = run;
-  const absl::Status said = Converse(*stream, run, options, answers, summary);
-  if (said.ok()) {
-    stream->WritesDone();
-  } else {
-    context.TryCancel();
-  }
-  reader.join();
-  const grpc::Status ended = stream->Finish();
-  if (absl::IsUnavailable(said) && !ended.error_message().empty()) {
-    return absl::UnavailableError(
-        absl::StrCat("musterd at ", address, ": ", ended.error_message()));
+  const absl::Status opened =
+      streams.Open(address, *target, files, options, answers);
+  const absl::Status said =
+      opened.ok() ? Converse(streams, run, options, answers, summary) : opened;
+  const std::string ended = streams.Finish(said.ok());
+  if (!opened.ok()) return opened;
+  if (absl::IsUnavailable(said)) {
+    return absl::UnavailableError(absl::StrCat(
+        "musterd at ", address, ": ", ended.empty() ? said.message() : ended));
   }
   if (!said.ok()) return said;
   answers.Fill(summary);
@@ -249,8 +243,11 @@ std::string FormatSimulation(const SimulationSummary& summary, bool json) {
     }
     return absl::StrCat(
         "{\"run\":", alert::JsonText(summary.run), ",\"steps\":", summary.steps,
-        ",\"reports\":", summary.reports, ",\"refused\":", summary.refused,
-        ",\"seconds\":", summary.seconds,
+        ",\"reports\":", summary.reports,
+        ",\"acknowledged\":", summary.acknowledged,
+        ",\"refused\":", summary.refused, ",\"seconds\":", summary.seconds,
+        ",\"behindSeconds\":", summary.behind_seconds,
+        ",\"acknowledgedWithinSeconds\":", summary.acknowledged_within_seconds,
         ",\"alertsFired\":", summary.alerts.size(), ",\"alerts\":[", lines,
         "]}\n");
   }
@@ -258,6 +255,13 @@ std::string FormatSimulation(const SimulationSummary& summary, bool json) {
       "run ", summary.run, ": ", summary.steps, " steps, ", summary.reports,
       " reports in ", summary.seconds, " s, ", summary.refused, " refused, ",
       summary.alerts.size(), " alerts fired\n");
+  if (summary.acknowledged > 0) {
+    absl::StrAppend(&text, summary.acknowledged,
+                    " reports acknowledged; at worst a step was acknowledged "
+                    "within ",
+                    summary.acknowledged_within_seconds, " s, and begun ",
+                    summary.behind_seconds, " s late\n");
+  }
   if (!summary.refusal.empty()) {
     absl::StrAppend(&text, "first refusal: ", summary.refusal, "\n");
   }

@@ -9,8 +9,9 @@
 namespace muster::cli {
 namespace {
 
-// As many as one stream may carry by default.
-constexpr uint32_t kMostRanks = 4096;
+// As many as a daemon, and one stream, take by default.
+constexpr uint32_t kMostRanks = 16384;
+constexpr uint32_t kMostRanksOfStream = 4096;
 
 std::string FaultNames() {
   std::string names;
@@ -35,6 +36,19 @@ void AddSimulationFlags(CLI::App& command, SimulationFlags& flags) {
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str()
       ->type_name("RATE");
+  command
+      .add_option("--streams", flags.options.streams,
+                  "divide the ranks among so many streams, as relays of so "
+                  "many nodes do")
+      ->check(CLI::Range(1u, kMostRanks))
+      ->capture_default_str()
+      ->type_name("COUNT");
+  command
+      .add_option("--sketch-pool", model.sketch_pool,
+                  "draw so many sketches before the start and deal them out "
+                  "anew at each step, which is cheap; 0 draws each")
+      ->capture_default_str()
+      ->type_name("COUNT");
   command.add_option("--seed", model.seed, "of all random numbers")
       ->capture_default_str()
       ->type_name("NUMBER");
@@ -136,6 +150,14 @@ absl::StatusOr<SimulationOptions> ToSimulationOptions(
   }
   const std::string error = simulate::Validate(options.model);
   if (!error.empty()) return absl::InvalidArgumentError(error);
+  const uint32_t ranks = options.model.ranks;
+  const uint32_t fewest = (ranks - 1) / kMostRanksOfStream + 1;
+  if (options.streams > ranks || options.streams < fewest) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--streams is ", options.streams, "; allowed for ", ranks,
+        " ranks are ", fewest, " … ", ranks, ": a stream carries 1 … ",
+        kMostRanksOfStream, " of them"));
+  }
   return options;
 }
 

@@ -52,8 +52,11 @@ Generator::Generator(Options options)
   for (uint32_t i = 0; i < options_.ranks; ++i) {
     fixed_weights_.push_back(1 + options_.weight_spread *
                                      (2 * random_.Uniform() - 1));
-    draws_[i].noise.resize(options_.sketch_width);
+    if (options_.sketch_pool == 0) {
+      draws_[i].noise.resize(options_.sketch_width);
+    }
   }
+  if (options_.sketch_pool > 0) FillPool();
   if (options_.epoch_steps > 0) {
     const double deviation = 1 / std::sqrt(double(options_.epoch_steps));
     shards_.resize(kShardValues * options_.ranks * options_.epoch_steps);
@@ -63,6 +66,17 @@ Generator::Generator(Options options)
   }
   step_.frame.attempt = 1;
   step_.frame.world_size = options_.ranks;
+}
+
+void Generator::FillPool() {
+  Draw draw;
+  draw.noise.resize(options_.sketch_width);
+  frames::Report report;
+  for (uint32_t i = 0; i < options_.sketch_pool; ++i) {
+    for (double& value : draw.noise) value = random_.Gaussian();
+    ReportSketch(draw, 1, options_.noise_start, 0, report);
+    pool_.Add({report.sketch, *report.gradient_norm / schedule_.gradient()});
+  }
 }
 
 double Generator::Noise() {
@@ -180,16 +194,19 @@ void Generator::ReportSketch(const Draw& draw, double signal,
   gradient_[0] += norm / std::sqrt(double(kElements)) * flip;
   norm = std::sqrt(SquareOf(gradient_));
   report.gradient_norm = norm;
-  if (options_.tails == Tails::kStudentT3) {
-    *report.gradient_norm *= std::exp(
-        NormDeviation(signal, noise_scale / draw.weight) / 2 * draw.norm);
-  }
   report.sketch.resize(2 * gradient_.size());
   for (size_t j = 0; j < gradient_.size(); ++j) {
     const uint16_t half = HalfBits(gradient_[j] / norm);
     report.sketch[2 * j] = static_cast<char>(half & 0xFF);
     report.sketch[2 * j + 1] = static_cast<char>(half >> 8);
   }
+}
+
+void Generator::StretchNorm(const Draw& draw, double signal, double own_noise,
+                            frames::Report& report) const {
+  if (options_.tails != Tails::kStudentT3) return;
+  *report.gradient_norm *=
+      std::exp(NormDeviation(signal, own_noise) / 2 * draw.norm);
 }
 
 void Generator::Report(uint32_t rank, frames::Report& report, double& cosine) {
@@ -229,8 +246,14 @@ void Generator::Report(uint32_t rank, frames::Report& report, double& cosine) {
   const double signal = 1 - wrong;
   const double own_noise = noise_scale / draw.weight;
   const double square = signal * signal + own_noise;
-  if (options_.sketch_width > 0) {
+  if (pool_.size() > 0) {
+    const SketchPool::Sketch& dealt = pool_.Of(rank);
+    report.sketch = dealt.bytes;
+    report.gradient_norm = schedule_.gradient() * dealt.norm;
+    StretchNorm(draw, signal, own_noise, report);
+  } else if (options_.sketch_width > 0) {
     ReportSketch(draw, signal, noise_scale, flip, report);
+    StretchNorm(draw, signal, own_noise, report);
   } else {
     const double dimension = options_.effective_dimension;
     const double deviation = NormDeviation(signal, own_noise);
@@ -262,7 +285,11 @@ const Step& Generator::Next() {
       schedule_.step() % options_.epoch_steps == 0) {
     DrawShards();
   }
-  TurnDirection();
+  if (pool_.size() > 0) {
+    pool_.Deal(options_.ranks, random_);
+  } else {
+    TurnDirection();
+  }
   if (options_.overflow_every > 0) DrawOverflow();
   for (Draw& draw : draws_) DrawRank(draw);
   MixDuplicates();

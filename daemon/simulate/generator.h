@@ -11,6 +11,7 @@
 #include "daemon/simulate/options.h"
 #include "daemon/simulate/random.h"
 #include "daemon/simulate/schedule.h"
+#include "daemon/simulate/sketch_pool.h"
 
 namespace muster::simulate {
 
@@ -40,6 +41,7 @@ struct Step {
 // less their mean over it, plus a constant of variance 1/n that the rank keeps:
 // what is drawn without replacement. An overflow of the gradient scaler takes
 // norm and sketch from some ranks, in one step, and from all in the first two.
+// A pool of sketches has one μ for all steps (sketch_pool.h).
 // Label noise of share a: G becomes (1 − a) G, and the loss is a of the way
 // to loss_start. Faults leave the random numbers of others as they are: runs
 // that differ in their faults are pairs.
@@ -67,6 +69,7 @@ class Generator {
   };
 
   double Noise();
+  void FillPool();
   void DrawRank(Draw& draw);
   void DrawShards();
   void DrawOverflow();
@@ -78,6 +81,9 @@ class Generator {
   void Report(uint32_t rank, frames::Report& report, double& cosine);
   void ReportSketch(const Draw& draw, double signal, double noise_scale,
                     double flip, frames::Report& report);
+  // Multiplies the norm by what t(3) tails add to it.
+  void StretchNorm(const Draw& draw, double signal, double own_noise,
+                   frames::Report& report) const;
   const Fault* FaultOf(FaultKind kind, uint32_t rank) const;
 
   const Options options_;
@@ -88,6 +94,7 @@ class Generator {
   std::vector<Draw> draws_;
   std::vector<double> direction_;  // μ
   std::vector<double> gradient_;   // g_i
+  SketchPool pool_;                // empty if each sketch is drawn
   // By rank and step of the epoch: z of loss, norm and cosine.
   std::vector<double> shards_;
   std::vector<double> shard_means_;

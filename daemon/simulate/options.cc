@@ -48,6 +48,33 @@ std::string CheckFault(const Fault& fault, uint32_t ranks) {
   return "unknown fault";
 }
 
+// Faults that change a sketch, and not its norm alone.
+bool ChangesSketch(FaultKind kind) {
+  return kind == FaultKind::kLabelNoise || kind == FaultKind::kDuplicateShard ||
+         kind == FaultKind::kExponentFlip || kind == FaultKind::kNoiseScale;
+}
+
+std::string CheckPool(const Options& options) {
+  if (options.sketch_pool == 0) return "";
+  std::string error =
+      CheckRange("sketch_pool", options.sketch_pool, options.ranks, 65536);
+  if (!error.empty()) return error + ", or 0 for none";
+  const std::string needs = "sketch_pool deals out what was drawn before; ";
+  if (options.sketch_width == 0) return needs + "it needs a sketch_width";
+  if (options.noise_start != options.noise_end) {
+    return needs + "noise_start and noise_end must be the same";
+  }
+  if (options.weights != Weights::kEqual) {
+    return needs + "weights must be equal";
+  }
+  for (const Fault& fault : options.faults) {
+    if (!ChangesSketch(fault.kind)) continue;
+    return absl::StrFormat("%sfault %s would change that", needs,
+                           FaultName(fault.kind));
+  }
+  return "";
+}
+
 }  // namespace
 
 const char* FaultName(FaultKind kind) {
@@ -95,7 +122,7 @@ std::string Validate(const Options& options) {
     std::string error = CheckFault(fault, options.ranks);
     if (!error.empty()) return error;
   }
-  return "";
+  return CheckPool(options);
 }
 
 }  // namespace muster::simulate

@@ -79,6 +79,10 @@ struct Options {
   double direction_steps = 100;
   // Numbers in a sketch, a power of two in 64 … 65,536; 0: no sketches.
   uint32_t sketch_width = 0;
+  // Sketches that are drawn before the first step and dealt out anew at each,
+  // ranks … 65,536; 0: each is drawn for its step, which costs a hundred times
+  // as much. Only where no sketch depends on step, rank or weight.
+  uint32_t sketch_pool = 0;
 
   Weights weights = Weights::kEqual;
   // Weights are uniform in 1 ± spread; 0 … 0.9.

@@ -159,6 +159,22 @@ TEST(OptionsTest, SimulationTakesItsModelFromFlags) {
   EXPECT_EQ(model.faults[1].size, 30);
 }
 
+TEST(OptionsTest, SimulationIsDividedAmongStreams) {
+  const auto options =
+      Parse({"simulate", "--ranks", "10000", "--streams", "1250",
+             "--sketch-width", "64", "--sketch-pool", "12000"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->simulation.streams, 1250u);
+  EXPECT_EQ(options->simulation.model.sketch_pool, 12000u);
+  EXPECT_EQ(Parse({"simulate"})->simulation.streams, 1u);
+  EXPECT_THAT(ErrorOf({"simulate", "--streams", "9"}),
+              HasSubstr("--streams is 9; allowed for 8 ranks are 1 … 8"));
+  EXPECT_THAT(ErrorOf({"simulate", "--ranks", "4097"}),
+              HasSubstr("--streams is 1; allowed for 4097 ranks are 2 … 4097"));
+  EXPECT_THAT(ErrorOf({"simulate", "--streams", "2", "--history", "trial.db"}),
+              HasSubstr("--streams is for a run that is sent"));
+}
+
 TEST(OptionsTest, BadSimulationsSayWhatIsAllowed) {
   EXPECT_THAT(ErrorOf({"simulate", "--fault", "loss:1:2"}),
               HasSubstr("kind is none of loss-shift, "));

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from conftest import BUILD
+from conftest import BUILD, Musterd
 
 
 def simulate(address, *arguments):
@@ -25,6 +25,45 @@ def test_a_healthy_run_is_taken_whole_and_raises_nothing(musterd):
     steps = musterd.get("/api/v1/runs/healthy/steps", limit=400)["steps"]
     assert len(steps) == 400
     assert all(int(step["ranksReporting"]) == 16 for step in steps)
+
+
+def test_ranks_come_through_streams_as_relays_have_them(musterd):
+    """Every report is taken once, and the frames are whole; nothing in the dealt sketches looks like a fault."""
+    arguments = ["--ranks=50", "--streams=7", "--steps=400", "--sketch-width=64", "--sketch-pool=512"]
+    done = simulate(musterd.grpc, "relayed", *arguments)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["steps"], summary["reports"], summary["acknowledged"]) == (400, 20000, 20000)
+    assert (summary["refused"], summary["alertsFired"], summary["behindSeconds"]) == (0, 0, 0)
+    assert 0 < summary["acknowledgedWithinSeconds"] < summary["seconds"]
+    (run,) = musterd.get("/api/v1/runs")["runs"]
+    assert (run["framesComplete"], run.get("framesPartial", "0"), run["state"]) == ("400", "0", "ENDED")
+    ranks = musterd.get("/api/v1/runs/relayed/ranks")["ranks"]
+    nodes = [rank["host"].rsplit("-", 1)[1] for rank in ranks]
+    assert sorted(nodes.count(str(node)) for node in range(7)) == [7] * 6 + [8]
+    assert nodes == sorted(nodes)
+
+
+def test_a_pace_is_kept_and_a_fault_found_across_streams(musterd):
+    arguments = ["--ranks=12", "--streams=3", "--steps=400", "--steps-per-second=200", "--fault=loss-shift:9:200:5"]
+    done = simulate(musterd.grpc, "paced", *arguments)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["seconds"] >= 399 / 200
+    assert summary["acknowledged"] == 4800
+    assert [alert[: len("RankOutlier: Rank 9's loss")] for alert in summary["alerts"]] == ["RankOutlier: Rank 9's loss"]
+
+
+def test_a_stream_that_is_refused_ends_all(tmp_path):
+    config = tmp_path / "musterd.yaml"
+    config.write_text("limits:\n  max_world_size: 4\n")
+    small = Musterd(tmp_path, f"--config={config}")
+    try:
+        done = simulate(small.grpc, "large", "--ranks=6", "--streams=3")
+    finally:
+        small.stop()
+    assert done.returncode == 2
+    assert "musterd refused: world size" in done.stderr
 
 
 def test_a_fault_is_found_with_its_rank(musterd):

@@ -1,6 +1,8 @@
 #include "daemon/simulate/generator.h"
 
 #include <cmath>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "daemon/consistency/measure.h"
@@ -105,6 +107,62 @@ TEST(GeneratorTest, SketchesHaveTheStatedNoiseScale) {
   EXPECT_NEAR(square.mean(), 5, 0.02);
   EXPECT_NEAR(cosine.mean(), 0.2, 0.004);
   EXPECT_NEAR(noise.mean(), 4 * 32, 4);
+}
+
+// As above, but means are those of a pool of 4,096: of n², of variance
+// (2 β² + 4 β)/k, with a standard error of 0.007; of cosines, 0.2 times a
+// relative error of the same kind.
+TEST(GeneratorTest, DealtSketchesHaveTheStatedNoiseScale) {
+  Options options = Steady();
+  options.sketch_width = 256;
+  options.sketch_pool = 4096;
+  Generator generator(options);
+  consistency::Baseline baseline;
+  Moments square;
+  Moments cosine;
+  for (int step = 0; step < 1200; ++step) {
+    const Step& now = generator.Next();
+    const consistency::Measures measures = baseline.Measure(now.frame);
+    if (step < 200) continue;  // |G| still falls
+    ASSERT_TRUE(now.cosines.empty());
+    for (const frames::Report& report : now.frame.reports) {
+      square.Add(*report.gradient_norm * *report.gradient_norm /
+                 now.gradient_square);
+    }
+    cosine.Add(*measures.cosine_mean);
+  }
+  EXPECT_NEAR(square.mean(), 5, 0.05);
+  EXPECT_NEAR(cosine.mean(), 0.2, 0.01);
+}
+
+// A rank's deviation at a step says nothing about the next: with 400 steps of
+// 8 ranks the correlation has a standard error of 0.018.
+TEST(GeneratorTest, DealtSketchesAreNobodysForLong) {
+  Options options = Steady();
+  options.sketch_width = 64;
+  options.sketch_pool = 64;
+  Generator generator(options);
+  std::vector<double> before(8);
+  Moments products;
+  Moments norms;
+  for (int step = 0; step < 600; ++step) {
+    const Step& now = generator.Next();
+    if (step < 200) continue;
+    std::set<std::string> held;
+    for (size_t i = 0; i < 8; ++i) {
+      const frames::Report& report = now.frame.reports[i];
+      held.insert(report.sketch);
+      const double norm =
+          std::log(*report.gradient_norm / std::sqrt(now.gradient_square)) -
+          std::log(std::sqrt(5.0));
+      norms.Add(norm);
+      products.Add(norm * before[i]);
+      before[i] = norm;
+    }
+    ASSERT_EQ(held.size(), 8u);
+  }
+  const double covariance = products.mean() - norms.mean() * norms.mean();
+  EXPECT_NEAR(covariance / norms.variance(), 0, 0.09);
 }
 
 // Scalar streams have the distribution that sketches of as many independent

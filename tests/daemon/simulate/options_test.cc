@@ -1,6 +1,7 @@
 #include "daemon/simulate/options.h"
 
 #include <limits>
+#include <string>
 
 #include "gtest/gtest.h"
 
@@ -36,6 +37,38 @@ TEST(SimulateOptionsTest, BadFaultIsNamed) {
   options.faults = {{.kind = FaultKind::kDuplicateShard}};
   options.ranks = 1;
   EXPECT_EQ(Validate(options), "fault duplicate-shard needs 2 ranks");
+}
+
+TEST(SimulateOptionsTest, PoolIsOnlyForSketchesThatDoNotDependOnTheirStep) {
+  Options pooled;
+  pooled.sketch_width = 64;
+  pooled.sketch_pool = 8;
+  pooled.faults = {{.kind = FaultKind::kGradientScale, .size = 2}};
+  EXPECT_EQ(Validate(pooled), "");
+  Options options = pooled;
+  options.sketch_pool = 7;
+  EXPECT_EQ(Validate(options),
+            "sketch_pool is 7; allowed are 8 … 65536, or 0 for none");
+  const std::string needs = "sketch_pool deals out what was drawn before; ";
+  options = pooled;
+  options.sketch_width = 0;
+  EXPECT_EQ(Validate(options), needs + "it needs a sketch_width");
+  options = pooled;
+  options.noise_end = 5;
+  EXPECT_EQ(Validate(options),
+            needs + "noise_start and noise_end must be the same");
+  options = pooled;
+  options.weights = Weights::kFresh;
+  EXPECT_EQ(Validate(options), needs + "weights must be equal");
+  for (const FaultKind kind :
+       {FaultKind::kLabelNoise, FaultKind::kDuplicateShard,
+        FaultKind::kNoiseScale, FaultKind::kExponentFlip}) {
+    options = pooled;
+    options.faults = {{.kind = kind}};
+    if (kind == FaultKind::kExponentFlip) options.faults[0].size = 30;
+    EXPECT_EQ(Validate(options),
+              needs + "fault " + FaultName(kind) + " would change that");
+  }
 }
 
 TEST(SimulateOptionsTest, FaultNamesCanBeParsed) {
