@@ -1,15 +1,15 @@
-"""The training ranks of one host: a small GPT under DDP, whose monitor is there in every other block of steps.
+"""The training ranks of one host: a small model under DDP, whose monitor is there in every other block of steps.
 
 usage: host_ranks.py FOLDER LIFE RANKS WORLD_SIZE FIRST_STEP RENDEZVOUS ADDRESS    (RANKS: 0,1,2,3)
 
-Each rank writes what it did to FOLDER/rank-LIFE-RANK, a line for each event, with seconds of the machine's monotonic clock:
+Each rank writes what it did to FOLDER/rank-LIFE-RANK, a line for each event, with seconds of the monotonic clock:
 
     step TIME STEP REPORTED SECONDS   a step that began at TIME; SECONDS up to the end of end_step
     report TIME STEP LOSS             end_step has returned
     alert TIME KIND RANKS             on_alert was called
     end MADE ACKNOWLEDGED DROPPED QUEUED
 
-The file FOLDER/break-RANK makes a rank report one loss that is not a number; FOLDER/stop ends all of them after a block.
+The file FOLDER/break-RANK makes a rank report one loss that is not a number; FOLDER/stop ends all after a block.
 """
 
 import os
@@ -19,11 +19,10 @@ import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "client" / "python"), str(ROOT / "examples" / "torch_ddp")]
+sys.path[:0] = [str(ROOT / "client" / "python")]
 
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
-from gpt import GPT  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.parallel import DistributedDataParallel  # noqa: E402
 
@@ -31,8 +30,11 @@ import muster  # noqa: E402
 import muster.torch  # noqa: E402
 
 RUN = "three-hosts"
-BLOCK = 12  # steps
-BATCH, LENGTH, WIDTH = 4, 64, 128
+BLOCK = 6  # steps
+BATCH, CONTEXT, WIDTH, HIDDEN = 32, 16, 64, 128
+# Seconds of a step in which the host waits, as for an accelerator. Eight ranks on two cores would wait for each other
+# instead, and what one rank spends on anything would count fourfold.
+ON_DEVICE = 0.2
 
 
 def is_reported(step):
@@ -67,11 +69,18 @@ def train(folder, life, rank, world_size, first_step, address):
         log.write(f"alert {time.monotonic()} {alert.kind} {ranks}\n")
 
     torch.manual_seed(7)
-    model = GPT(LENGTH, WIDTH)
+    # The next byte from those before it.
+    model = nn.Sequential(
+        nn.Embedding(256, WIDTH),
+        nn.Flatten(),
+        nn.Linear(CONTEXT * WIDTH, HIDDEN),
+        nn.GELU(),
+        nn.Linear(HIDDEN, 256),
+    )
     ddp = DistributedDataParallel(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     generator = torch.Generator().manual_seed(rank)
-    data = torch.randint(256, (64, BATCH, LENGTH + 1), generator=generator)
+    data = torch.randint(256, (64, BATCH, CONTEXT + 1), generator=generator)
     monitor = muster.start(address, RUN, rank, world_size, on_alert=heard, flush_timeout=10.0)
     switch = Switch(ddp)
     muster.torch.watch(monitor, switch)
@@ -88,13 +97,13 @@ def train(folder, life, rank, world_size, first_step, address):
         switch.on = is_reported(step)
         started = time.monotonic()
         optimizer.zero_grad()
-        logits = ddp(batch[:, :-1])
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+        time.sleep(ON_DEVICE)
+        loss = nn.functional.cross_entropy(ddp(batch[:, :-1]), batch[:, -1])
         loss.backward()
         optimizer.step()
         if switch.on:
             told = torch.tensor(float("nan")) if breaks else loss
-            monitor.end_step(step, loss=told, weight=batch[:, 1:].numel())
+            monitor.end_step(step, loss=told, weight=BATCH)
         ended = time.monotonic()
         if switch.on:
             log.write(f"report {ended} {step} {told.item()!r}\n")

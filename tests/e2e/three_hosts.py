@@ -1,29 +1,17 @@
-"""A training on two hosts that report to a third, while hosts, network and Muster itself fail one after the other.
-
-Each host is a network namespace. What reports travel on is a wire of the test's own (wire.py); the training's all-reduce
-has a network of its own, as it has in a cluster, so that it goes on when that wire does not.
-"""
+"""A training on two hosts that report to a third, while hosts, network and Muster itself fail one after the other."""
 
 import collections
 import dataclasses
 import json
 import math
 import os
-import pathlib
-import signal
 import statistics
 import subprocess
 import time
 
-import wire
 from conftest import BUILD
-from relays import Node
+from training_hosts import BLOCK, RANKS_OF, RUN, Cluster, until
 
-RUN = "three-hosts"  # host_ranks.RUN and BLOCK, whose import needs torch
-BLOCK = 12
-RANKS_OF = {"a": (0, 1, 2, 3), "b": (4, 5, 6, 7)}
-RENDEZVOUS = "10.78.0.1"
-PYTHON = "/usr/bin/python3"  # whose torch is the distribution's
 # A report that was made so shortly before its host was gone may not have left it.
 IN_FLIGHT = 1.0
 
@@ -37,16 +25,13 @@ class Lengths:
     delay: float
     central_away: float
     relay_away: float
-    fill_spool: bool  # cut the host with the small spool, too
-
-    @property
-    def frame_wait(self):
-        """How long the daemon's frames wait for a host that is cut off: that, and until its spool is drained."""
-        return self.cut + 15
+    # The daemon's frames wait so long for a host that is cut off: that, and until its spool is drained.
+    frame_wait: float
+    fill_spool: float  # cuts the host with the small spool off; 0: not
 
 
-FULL = Lengths(quiet=30, cut=60, delay=30, central_away=20, relay_away=15, fill_spool=True)
-SHORT = Lengths(quiet=3, cut=5, delay=5, central_away=3, relay_away=2, fill_spool=False)
+FULL = Lengths(quiet=30, cut=60, delay=30, central_away=20, relay_away=15, frame_wait=95, fill_spool=80)
+SHORT = Lengths(quiet=3, cut=5, delay=5, central_away=3, relay_away=2, frame_wait=20, fill_spool=0)
 
 
 @dataclasses.dataclass
@@ -56,141 +41,6 @@ class Phase:
     ended: float = math.inf
     caught_up: float = 0.0  # seconds after the fault's end
     heard: float = 0.0  # seconds after a rank's NaN, until the last live rank's on_alert
-
-
-def until(condition, what, timeout):
-    """As conftest.wait_for, asked so seldom that the ranks are not disturbed."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout:.0f} s for {what}")
-        time.sleep(0.25)
-
-
-class Ranks:
-    """The ranks of one host, in a process group of their own."""
-
-    def __init__(self, host, folder, life, ranks, world_size, first_step, port, address):
-        self.ranks = ranks
-        listed = ",".join(map(str, ranks))
-        script = pathlib.Path(__file__).with_name("host_ranks.py")
-        words = [folder, life, listed, world_size, first_step, f"{RENDEZVOUS}:{port}", address]
-        environment = {
-            **os.environ,
-            "GLOO_SOCKET_IFNAME": "fabric",
-            "MUSTER_LIBRARY": str(BUILD / "client" / "libmuster.so"),
-        }
-        self.log = folder / f"ranks-{life}-{ranks[0]}.log"
-        with open(self.log, "wb") as log:
-            self.process = host.inside(
-                subprocess.Popen,
-                [PYTHON, str(script), *map(str, words)],
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
-
-    def kill(self):
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
-
-
-class Cluster:
-    """The three hosts with what runs on them. `close` ends and removes all of it."""
-
-    def __init__(self, folder, lengths):
-        wire.remove_leftovers()
-        self.folder = folder
-        self.life, self.live, self.ranks = 0, {}, {}
-        self.wire = None
-        try:
-            self.hosts = {name: wire.Host(name, number) for number, name in enumerate(("central", "a", "b"), 1)}
-            wire.join(self.hosts["a"], self.hosts["b"], "10.78.0")
-            self.wire = wire.Wire(self.hosts.values())
-            frames = f"frames:\n  timeout: {lengths.frame_wait}s\n  overflow_after: {lengths.frame_wait}s\n"
-            central = self._node("central", f"{self.hosts['central'].address}:7600", frames, f"--data-dir={folder}")
-            self.nodes = {"central": central}
-            for name, spool in (("a", 512), ("b", 2)):
-                self.nodes[name] = self._node(
-                    name,
-                    f"unix:{folder}/{name}.sock",
-                    f"relay:\n  spool_bytes: {spool << 20}\n",
-                    f"--upstream={central.address}",
-                    f"--spool-dir={folder / name / 'spool'}",
-                )
-        except BaseException:
-            self.close()
-            raise
-
-    def _node(self, name, address, config, *flags):
-        place = self.folder / name
-        place.mkdir()
-        (place / "musterd.yaml").write_text(config)
-        return self.hosts[name].inside(Node, place, f"--config={place / 'musterd.yaml'}", *flags, grpc=address)
-
-    def on(self, name, what, *arguments, **named):
-        """node.what(…) where its network is."""
-        return self.hosts[name].inside(getattr(self.nodes[name], what), *arguments, **named)
-
-    def get(self, path, **query):
-        return self.hosts["central"].inside(self.nodes["central"].daemon.get, path, **query)
-
-    def start_ranks(self, hosts, first_step):
-        """A new start of the training, on these hosts."""
-        self.life += 1
-        self.live = {name: RANKS_OF[name] for name in hosts}
-        world_size = sum(map(len, self.live.values()))
-        for name, ranks in self.live.items():
-            self.ranks[name] = Ranks(
-                self.hosts[name],
-                self.folder,
-                self.life,
-                ranks,
-                world_size,
-                first_step,
-                29500 + self.life,
-                self.nodes[name].address,
-            )
-
-    def live_ranks(self):
-        return [rank for ranks in self.live.values() for rank in ranks]
-
-    def lines(self, life, rank, kind):
-        """The words of each whole line of this kind that a rank has written."""
-        try:
-            text = (self.folder / f"rank-{life}-{rank}").read_text()
-        except FileNotFoundError:
-            return []
-        split = (line.split() for line in text[: text.rfind("\n") + 1].splitlines())
-        return [words[1:] for words in split if words[0] == kind]
-
-    def newest_judged(self):
-        try:
-            return int(self.get(f"/api/v1/runs/{RUN}/steps", limit=1)["steps"][0]["step"])
-        except (OSError, KeyError, IndexError):  # the daemon is not there, or knows nothing yet
-            return -1
-
-    def newest_reported(self, age=0.0):
-        """The newest step that rank 0 had reported `age` seconds ago; −1 if none."""
-        until = time.monotonic() - age
-        return max((int(step) for at, step, _ in self.lines(self.life, 0, "report") if float(at) <= until), default=-1)
-
-    def is_caught_up(self):
-        spooled = sum(self.on(name, "metric", "muster_relay_spool_reports") for name in self.live)
-        return spooled == 0 and self.newest_judged() >= max(0, self.newest_reported(age=1.0))
-
-    def close(self):
-        for ranks in self.ranks.values():
-            ranks.kill()
-        for node in getattr(self, "nodes", {}).values():
-            node.daemon.stop()
-        if self.wire:
-            self.wire.close()
-        wire.remove_hosts(os.getpid())
 
 
 class Scenario:
@@ -204,7 +54,7 @@ class Scenario:
         self.rows = []
 
     def run(self):
-        self.cluster = Cluster(self.folder, self.lengths)
+        self.cluster = Cluster(self.folder, self.lengths.frame_wait)
         try:
             self._run()
             self._count()
@@ -217,14 +67,14 @@ class Scenario:
         cluster.start_ranks(("a", "b"), 0)
         until(lambda: cluster.newest_judged() >= 2 * BLOCK, "the first frames", 90)
         self._phase("quiet", 0, lengths.quiet)
-        cut_off = [("host a cut off", "a", 1)]
+        cut_off = [("host a cut off", "a", 1, lengths.cut)]
         if lengths.fill_spool:
-            cut_off.append(("host b cut off, its spool 2 MiB", "b", 4))
-        for name, host, broken in cut_off:
+            cut_off.append(("host b cut off, its spool 1 MiB", "b", 4, lengths.fill_spool))
+        for name, host, broken, seconds in cut_off:
             self._phase(
                 name,
                 broken,
-                lengths.cut,
+                seconds,
                 lambda host=host: setattr(cluster.wire, "cut", frozenset([cluster.hosts[host]])),
                 lambda: setattr(cluster.wire, "cut", frozenset()),
             )
@@ -278,7 +128,10 @@ class Scenario:
     def _all_heard(self, broken, since):
         expected = ["NonFinite", str(broken)]
         return all(
-            any(words == expected and float(at) > since for at, *words in self.cluster.lines(self.cluster.life, rank, "alert"))
+            any(
+                words == expected and float(at) > since
+                for at, *words in self.cluster.lines(self.cluster.life, rank, "alert")
+            )
             for rank in self.cluster.live_ranks()
         )
 
@@ -311,7 +164,7 @@ class Scenario:
         for rank in self.cluster.live_ranks():
             ((made, acknowledged, dropped, queued),) = self.cluster.lines(self.cluster.life, rank, "end")
             if (acknowledged, dropped, queued) != (made, "0", "0"):
-                self.problems.append(f"rank {rank}: {acknowledged} of {made} acknowledged, {dropped} dropped, {queued} left")
+                self.problems.append(f"rank {rank}: of {made} {acknowledged} settled, {dropped} dropped, {queued} left")
 
     def _count(self):
         """What was made against what the daemon exports, and its counts of what is missing."""
@@ -367,7 +220,9 @@ class Scenario:
                 for key, (at, _) in ours.items()
                 if key not in judged and key[2] in RANKS_OF["b"] and at > self.gone_at - IN_FLIGHT
             ]
-            wrong = [key for key, (_, loss) in ours.items() if any(not _same(loss, other) for other in judged.get(key, []))]
+            wrong = [
+                key for key, (_, loss) in ours.items() if any(not _same(loss, other) for other in judged.get(key, []))
+            ]
             if wrong:
                 self.problems.append(f"{phase.name}: judged with another loss: {wrong[:5]}")
             twice = sum(len(judged[key]) > 1 for key in ours.keys() & judged.keys())
@@ -424,20 +279,27 @@ def _ratios(steps, phase):
     return sorted(_median(on) / _median(off) for on, off in pairs if len(on) == len(off) == BLOCK)
 
 
+def interval(ratios):
+    """Between what the median is with 95 % confidence, by the order of independent values alone."""
+    below = int((len(ratios) - 1.96 * math.sqrt(len(ratios))) / 2)
+    if below < 1:
+        return -math.inf, math.inf  # too few
+    return ratios[below - 1], ratios[-below]
+
+
 def table(rows):
     """The scenario's rows as Markdown."""
     quiet = rows[0]["step_ms"]
     lines = [
-        "| phase | made | judged | dropped, counted | gone with its host | twice | step, ms | to the quiet phase | with / without Muster"
-        " | quartiles | pairs | caught up after, s | alert heard after, s |",
+        "| phase | made | judged | dropped | gone with the host | twice | step, ms | to the quiet phase"
+        " | with / without Muster | 95 % | pairs | caught up, s | alert heard, s |",
         "| --- |" + " ---: |" * 12,
     ]
     for row in rows:
-        ratios = row["ratios"]
-        low, high = (ratios[len(ratios) * quarter // 4] for quarter in (1, 3)) if ratios else (math.nan, math.nan)
+        low, high = interval(row["ratios"])
         lines.append(
             f"| {row['phase']} | {row['made']} | {row['judged']} | {row['missing']} | {row['gone']} | {row['twice']}"
-            f" | {row['step_ms']:.1f} | {row['step_ms'] / quiet:.3f} | {_median(ratios):.3f} | {low:.3f} – {high:.3f}"
-            f" | {len(ratios)} | {row['caught_up']:.1f} | {row['heard']:.1f} |"
+            f" | {row['step_ms']:.1f} | {row['step_ms'] / quiet:.3f} | {_median(row['ratios']):.3f}"
+            f" | {low:.3f} – {high:.3f} | {len(row['ratios'])} | {row['caught_up']:.1f} | {row['heard']:.1f} |"
         )
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Hosts made of network namespaces, and the wire between them.
 
-Their management network is a TUN device in each, whose packets a thread here passes on: late, lost or not at all, as the
-test says. The kernel needs no queueing discipline for it, and the hosts' TCP sees what it would see on such a line. All
+Their management network is a TUN device in each, whose packets a thread here passes on: late, lost or not at all, as
+the test says. The kernel needs no queueing discipline for it, and the hosts' TCP sees what it would see on such a line. All
 of it is the test's own: packets have nowhere else to go.
 """
 
