@@ -28,8 +28,9 @@ def main():
     parser.add_argument("--frame-wait", type=float, help="frames.timeout and frames.overflow_after of the daemon")
     parser.add_argument("--folder", help="an empty one, for what ranks and daemons write")
     options = parser.parse_args()
-    if wire.why_not():
-        parser.error(wire.why_not())
+    why_not = wire.why_not()
+    if why_not:
+        parser.error(why_not)
     lengths = three_hosts.SHORT if options.short else three_hosts.FULL
     if options.frame_wait:
         lengths = dataclasses.replace(lengths, frame_wait=options.frame_wait)

@@ -32,8 +32,8 @@ import muster.torch  # noqa: E402
 RUN = "three-hosts"
 BLOCK = 6  # steps
 BATCH, CONTEXT, WIDTH, HIDDEN = 32, 16, 64, 128
-# Seconds of a step in which the host waits, as for an accelerator. Eight ranks on two cores would wait for each other
-# instead, and what one rank spends on anything would count fourfold.
+# Seconds of a step in which the host waits, as for an accelerator. The ranks share the test's few cores, and what each
+# of them spends on anything else counts several times.
 ON_DEVICE = 0.2
 
 

@@ -5,8 +5,10 @@ import pytest
 import three_hosts
 import wire
 
+WHY_NOT = wire.why_not()
 
-@pytest.mark.skipif(bool(wire.why_not()), reason=wire.why_not())
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 def test_every_fault_once(tmp_path):
     scenario = three_hosts.Scenario(tmp_path, three_hosts.SHORT).run()
     print(three_hosts.table(scenario.rows))

@@ -76,7 +76,8 @@ class Cluster:
             wire.join(self.hosts["a"], self.hosts["b"], "10.78.0")
             self.wire = wire.Wire(self.hosts.values())
             frames = f"frames:\n  timeout: {frame_wait}s\n  overflow_after: {frame_wait}s\n"
-            central = self._node("central", f"{self.hosts['central'].address}:7600", frames, f"--data-dir={folder / 'central'}")
+            address = f"{self.hosts['central'].address}:7600"
+            central = self._node("central", address, frames, f"--data-dir={folder / 'central'}")
             self.nodes = {"central": central}
             for name, spool in (("a", 512), ("b", 1)):
                 self.nodes[name] = self._node(
