@@ -23,10 +23,10 @@ const COLUMNS = 240;
 const SHORTEST = 4;
 /** How long a reader who zooms on is waited for before finer data are asked for. */
 const SETTLED_MS = 120;
+/** What is chosen is in the address after this. */
+const REMEMBERED_MS = 60;
 /** How long what comes after the charts waits for them to be seen. */
 const SHOWN_MS = 250;
-/** Painting that has taken longer goes on in the next frame: input comes between. */
-const SLICE_MS = 12;
 
 /** Owned by App; closed when another page takes its place. */
 export class RunPage implements Page, Board {
@@ -70,6 +70,7 @@ export class RunPage implements Page, Board {
   private looking = 0;
   private painting = 0;
   private settling = 0;
+  private remembering = 0;
   private laidOut = false;
   private closed = false;
   private absent = false;
@@ -137,6 +138,7 @@ export class RunPage implements Page, Board {
     cancelAnimationFrame(this.looking);
     cancelAnimationFrame(this.painting);
     clearTimeout(this.settling);
+    clearTimeout(this.remembering);
     this.charts.close();
   }
 
@@ -174,7 +176,7 @@ export class RunPage implements Page, Board {
     this.looking = requestAnimationFrame(() => {
       this.looking = 0;
       this.charts.look(this.view);
-      this.heatmapPanel.look(this.view);
+      requestAnimationFrame(() => this.heatmapPanel.look(this.view));
     });
   }
 
@@ -229,9 +231,12 @@ export class RunPage implements Page, Board {
     return this.range ?? all;
   }
 
+  /** Soon: Chromium's main thread waits for another process until the address is there, and what was chosen is to be seen first. */
   private remember(): void {
-    const address = formatRoute({run: this.id, range: this.range, ranks: this.picked, metric: this.metric});
-    history.replaceState(null, '', address);
+    clearTimeout(this.remembering);
+    this.remembering = window.setTimeout(() => {
+      history.replaceState(null, '', formatRoute({run: this.id, range: this.range, ranks: this.picked, metric: this.metric}));
+    }, REMEMBERED_MS);
   }
 
   private reload(): void {
@@ -333,13 +338,10 @@ export class RunPage implements Page, Board {
     });
   }
 
-  /** What has changed, from the top; what takes long is left to later frames. */
+  /** What has changed, from the top, one panel a frame: input comes between. */
   private paintNow(): void {
     if (!this.run || this.closed) return;
-    const begun = performance.now();
-    for (const panel of this.panels) {
-      if (panel() && performance.now() - begun > SLICE_MS) return this.paint();
-    }
+    if (this.panels.some((panel) => panel())) this.paint();
   }
 
   /** Each paints one panel if what it shows has changed, and says whether. */
