@@ -134,7 +134,10 @@ class Server::Impl {
     ResumeRuns();
     sinks_.Start();
     auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
-                                     {telemetry_.get(), query_.get()}, *gate_);
+                                     {telemetry_.get(), query_.get()}, *gate_,
+                                     {config.limits.max_connections_per_peer,
+                                      config.limits.max_connections},
+                                     clock_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     grpc_address_ = grpc_->addresses();
@@ -232,7 +235,8 @@ class Server::Impl {
                    .history = HistoryStats(),
                    .sinks = SinkSamples(),
                    .remote_write = RemoteWriteStats(),
-                   .access = {gate_->stats(), grpc_insecure_, http_insecure_},
+                   .access = {gate_->stats(), grpc_insecure_, http_insecure_,
+                              grpc_->connections()},
                    .process = exposition::ReadProcessStats(),
                    .version = DaemonVersion()});
             },

@@ -1,13 +1,17 @@
 """What a hostile client costs the ranks of others, and the daemon's memory.
 
 Usage: /usr/bin/python3 tests/bench/hostile_client.py [--build build/release] [--seconds 15] [--json FILE]
-           [--only idle,half_open,large,run_names,deaf_http]
+           [--only idle,half_open,large,run_names,deaf_http] [--limits YAML] [--nice 19]
 
 One daemon with TLS, tokens and rules, on loopback. Eight ranks of team a report a step, wait for the
 acknowledgement, and go on; the time that took is their delay. First alone; then beside a sender of team b (who has a good
 token, for runs of its own only) and somebody without one, both at 127.0.0.2, who for as long do all of this at once:
 connections that stay idle or stop in the middle of the handshake, messages of 1 MiB, run names by the
 hundred thousand, streams and HTTP answers that are never read.
+
+The hostile ones are a process of their own, of the lowest priority, for on another machine they would not take
+the processors from daemon and ranks; they run whenever these leave one idle. What the kernel does for them on loopback, and
+what the caches suffer, still counts. `--only busy` is the control: as many threads that only compute, and connect to nobody.
 """
 
 import argparse
@@ -95,8 +99,8 @@ class Attack:
 
     KINDS = ("idle", "half_open", "large", "run_names", "deaf_http")
 
-    def __init__(self, daemon, ca, kinds=KINDS):
-        self._daemon, self._ca = daemon, ca
+    def __init__(self, grpc_address, http_address, ca, kinds=KINDS):
+        self._grpc, self._http, self._ca = grpc_address, http_address, ca
         self.counts = {}
         self._stop = threading.Event()
         self._threads = [
@@ -152,16 +156,16 @@ class Attack:
             return True
 
     def idle(self):
-        self._hold(self._daemon.grpc, b"", CONNECTIONS // 2)
+        self._hold(self._grpc, b"", CONNECTIONS // 2)
 
     def half_open(self):
         # The first bytes of a ClientHello that never goes on.
-        self._hold(self._daemon.grpc, bytes.fromhex("1603010200010001fc0303"), CONNECTIONS // 2)
+        self._hold(self._grpc, bytes.fromhex("1603010200010001fc0303"), CONNECTIONS // 2)
 
     def _channel(self):
         credentials = grpc.ssl_channel_credentials(pathlib.Path(self._ca).read_bytes())
         return grpc.secure_channel(
-            self._daemon.grpc, credentials, [("grpc.use_local_subchannel_pool", 1)]
+            self._grpc, credentials, [("grpc.use_local_subchannel_pool", 1)]
         )
 
     def _stream(self, messages):
@@ -193,12 +197,16 @@ class Attack:
 
         self._stream(messages())
 
+    def busy(self):
+        while not self._stop.is_set():
+            self._count("sums", sum(range(1000)) > 0)
+
     def deaf_http(self):
         context = ssl.create_default_context(cafile=self._ca)
         context.check_hostname = False
         held = []
         while not self._stop.is_set() and len(held) < 400:
-            raw = self._connect(self._daemon.http)
+            raw = self._connect(self._http)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             secure = context.wrap_socket(raw, server_hostname="localhost")
             secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
@@ -206,6 +214,21 @@ class Attack:
             held.append(secure)
             self._count("deaf readers")
         self._stop.wait(1)
+
+
+def attack(grpc_address, http_address, ca, kinds, nice):
+    """The process of the hostile ones: until its standard input ends."""
+    os.nice(int(nice))
+    attack = Attack(grpc_address, http_address, ca, kinds.split(","))
+    sys.stdin.read()
+    attack.stop()
+    print(json.dumps(attack.counts), flush=True)
+    os._exit(0)  # gRPC may wait for ever
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid):
@@ -219,6 +242,8 @@ def main():
     parser.add_argument("--seconds", default=15, type=float)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--only", default=",".join(Attack.KINDS))
+    parser.add_argument("--limits", default="max_connections_per_peer: 256")
+    parser.add_argument("--nice", default=19, type=int)
     given = parser.parse_args()
     os.environ["MUSTER_LIBRARY"] = str(given.build / "client" / "libmuster.so")
     from authority import Authority
@@ -238,6 +263,7 @@ def main():
             f"auth:\n  tokens_file: {folder}/tokens\n  rules:\n"
             "  - {identity: 'token:a', runs: 'team-a-*'}\n"
             "  - {identity: 'token:b', runs: 'team-b-*'}\n"
+            f"limits: {{{given.limits}}}\n"
         )
         daemon = conftest.Musterd(folder, f"--config={folder}/config.yaml")
         try:
@@ -248,7 +274,12 @@ def main():
             ranks.run_for(3)
             alone = ranks.run_for(given.seconds)
             before = resident(daemon.process.pid)
-            attack = Attack(daemon, str(authority.ca), given.only.split(","))
+            spent = processor_seconds(daemon.process.pid)
+            hostile = subprocess.Popen(
+                [sys.executable, __file__, "--attack", daemon.grpc, daemon.http,
+                 str(authority.ca), given.only, str(given.nice)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
             peak = [before]
 
             def watch():
@@ -259,9 +290,10 @@ def main():
             watcher = threading.Thread(target=watch)
             watcher.start()
             beside = ranks.run_for(given.seconds)
-            attack.stop()
+            spent = processor_seconds(daemon.process.pid) - spent
             done.set()
             watcher.join()
+            counts = json.loads(hostile.communicate(timeout=60)[0])
             complete = ranks.finish()
         finally:
             daemon.stop()
@@ -275,7 +307,8 @@ def main():
         "all_acknowledged": complete,
         "resident_before_mib": round(before, 1),
         "resident_peak_mib": round(max(peak), 1),
-        **attack.counts,
+        "daemon_processors": round(spent / given.seconds, 2),
+        **counts,
     }
     for key, value in result.items():
         print(f"{key}: {value}")
@@ -284,4 +317,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--attack"]:
+        attack(*sys.argv[2:])
     main()
