@@ -66,7 +66,8 @@ class RelayServer::Impl {
              .max_sources_per_stream = config.limits.max_sources_per_stream},
             relay_, counters_, gate_.get(),
             // Upstream sees who claims a rank that another one has.
-            [](const std::string&, uint32_t, uint64_t) {})) {}
+            [](const std::string&, uint32_t, uint64_t) {},
+            clock_.monotonic)) {}
 
   ~Impl() {
     ready_ = false;

@@ -127,7 +127,8 @@ class Server::Impl {
             [this](const std::string& run, uint32_t rank,
                    uint64_t incarnation) {
               registry_.Post(run, runs::ClaimRefused{rank, incarnation});
-            })),
+            },
+            clock_.monotonic)),
         query_(web::MakeQueryService(MakeSource(), gate_.get())) {}
 
   absl::Status Start(const Config& config) {

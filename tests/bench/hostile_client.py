@@ -1,13 +1,13 @@
 """What a hostile client costs the ranks of others, and the daemon's memory.
 
 Usage: /usr/bin/python3 tests/bench/hostile_client.py [--build build/release] [--seconds 15] [--json FILE]
-           [--only idle,half_open,large,run_names,deaf_http] [--limits YAML] [--nice 19]
+           [--only idle,half_open,large,partial,run_names,deaf_http] [--limits YAML] [--nice 19]
 
 One daemon with TLS, tokens and rules, on loopback. Eight ranks of team a report a step, wait for the
 acknowledgement, and go on; the time that took is their delay. First alone; then beside a sender of team b (who has a good
 token, for runs of its own only) and somebody without one, both at 127.0.0.2, who for as long do all of this at once:
 connections that stay idle or stop in the middle of the handshake, messages of 1 MiB, run names by the
-hundred thousand, streams and HTTP answers that are never read.
+hundred thousand, messages of 1 MiB that never end, HTTP answers that are never read.
 
 The hostile ones are a process of their own, of the lowest priority, for on another machine they would not take
 the processors from daemon and ranks; they run whenever these leave one idle. What the kernel does for them on loopback, and
@@ -37,6 +37,7 @@ ATTACKER = "127.0.0.2"
 TEAM_A, TEAM_B = "team-a-team-a-team-a", "team-b-team-b-team-b"
 CONNECTIONS = 10_000
 RUN_NAMES = 1_000_000
+PARTIAL = 1000  # of one connection, which may have 1,024
 
 
 def varint(value):
@@ -58,6 +59,64 @@ def hello(source, run):
     incarnation = varint(5 << 3 | 1) + (source + 1).to_bytes(8, "little")
     sketch = field(6, field(1, 1) + field(2, 64))
     return field(1, field(1, source) + field(2, run.encode()) + field(4, 1) + incarnation + sketch)
+
+
+class Http2:
+    """As much of HTTP/2 as it takes to stop in the middle of a message."""
+
+    DATA, HEADERS, SETTINGS, WINDOW_UPDATE = 0, 1, 4, 8
+
+    def __init__(self, connection, token):
+        self._connection, self._token = connection, token
+        self._windows = {0: 65535}
+        connection.settimeout(1)
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self._send(self.SETTINGS, 0, 0, b"")
+
+    def _send(self, kind, flags, stream, body):
+        head = len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+        self._connection.sendall(head + body)
+
+    def _read(self, size):
+        out = b""
+        while len(out) < size:
+            some = self._connection.recv(size - len(out))
+            if not some:
+                raise OSError("closed")
+            out += some
+        return out
+
+    def _take_frame(self):
+        head = self._read(9)
+        body = self._read(int.from_bytes(head[:3], "big"))
+        stream = int.from_bytes(head[5:], "big")
+        if head[3] == self.WINDOW_UPDATE:
+            self._windows[stream] = self._windows.get(stream, 65535) + int.from_bytes(body, "big")
+        if head[3] == self.SETTINGS and not head[4]:
+            self._send(self.SETTINGS, 1, 0, b"")
+
+    def begin_message(self, stream, size):
+        """All of a message but its end, or as much as is taken within a second."""
+
+        def literal(name, value):
+            return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+        self._send(self.HEADERS, 4, stream, b"\x83\x87" + literal(b":path", b"/muster.v1.Telemetry/Stream")
+                   + literal(b"content-type", b"application/grpc") + literal(b"te", b"trailers")
+                   + literal(b"authorization", b"Bearer " + self._token.encode()))
+        left = b"\0" + size.to_bytes(4, "big") + bytes(size - 64)
+        while left:
+            most = min(self._windows[0], self._windows.get(stream, 65535), 16384, len(left))
+            if most <= 0:
+                try:
+                    self._take_frame()
+                except TimeoutError:
+                    return
+                continue
+            self._send(self.DATA, 0, stream, left[:most])
+            for each in (0, stream):
+                self._windows[each] = self._windows.get(each, 65535) - most
+            left = left[most:]
 
 
 class Ranks:
@@ -97,7 +156,7 @@ class Ranks:
 class Attack:
     """All at once, until `stop`."""
 
-    KINDS = ("idle", "half_open", "large", "run_names", "deaf_http")
+    KINDS = ("idle", "half_open", "large", "partial", "run_names", "deaf_http")
 
     def __init__(self, grpc_address, http_address, ca, kinds=KINDS):
         self._grpc, self._http, self._ca = grpc_address, http_address, ca
@@ -185,6 +244,18 @@ class Attack:
                 yield message
 
         self._stream(messages())
+
+    def partial(self):
+        context = ssl.create_default_context(cafile=self._ca)
+        context.check_hostname = False
+        context.set_alpn_protocols(["h2"])
+        http2 = Http2(context.wrap_socket(self._connect(self._grpc)), TEAM_B)
+        for number in range(PARTIAL):
+            if self._stop.is_set():
+                return
+            http2.begin_message(2 * number + 1, (1 << 20) - 64)
+            self._count("messages without an end")
+        self._stop.wait()
 
     def run_names(self):
         def messages():
