@@ -158,15 +158,15 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Create(
       return CannotListen(address, std::strerror(errno));
     }
   }
-  listener->acceptor_.Start([takers = std::make_shared<decltype(takers)>(
-                                 std::move(takers))](
-                                size_t address, int from, int descriptor) {
-    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters
-        connection;
-    connection.listener_fd = from;
-    connection.fd = descriptor;
-    (*takers)[address]->HandleNewConnection(&connection);
-  });
+  listener->acceptor_.Start(
+      [takers = std::make_shared<decltype(takers)>(std::move(takers))](
+          size_t address, int from, int descriptor) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters
+            connection;
+        connection.listener_fd = from;
+        connection.fd = descriptor;
+        (*takers)[address]->HandleNewConnection(&connection);
+      });
   listener->addresses_ = absl::StrJoin(bound, ",");
   return listener;
 }

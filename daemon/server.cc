@@ -134,11 +134,11 @@ class Server::Impl {
   absl::Status Start(const Config& config) {
     ResumeRuns();
     sinks_.Start();
-    auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
-                                     {telemetry_.get(), query_.get()}, *gate_,
-                                     {config.limits.max_connections_per_peer,
-                                      config.limits.max_connections},
-                                     clock_);
+    auto grpc = GrpcListener::Create(
+        config.grpc_address, config.socket_mode,
+        {telemetry_.get(), query_.get()}, *gate_,
+        {config.limits.max_connections_per_peer, config.limits.max_connections},
+        clock_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     grpc_address_ = grpc_->addresses();

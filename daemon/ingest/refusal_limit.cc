@@ -15,7 +15,8 @@ bool RefusalLimit::Charge(const std::string& sender, size_t bytes,
   MutexLock lock(mutex_);
   if (spent_.size() >= forget_at_) Forget(now);
   Spent& spent = spent_[sender];
-  spent.amount = Left(spent, now) + 1 + static_cast<double>(bytes / kBytesOfOne);
+  spent.amount =
+      Left(spent, now) + 1 + static_cast<double>(bytes / kBytesOfOne);
   spent.at = now;
   const bool within = spent.amount <= allowance_;
   // What is too much is not paid for by longer waiting.
@@ -29,8 +30,7 @@ size_t RefusalLimit::remembered() const {
 }
 
 double RefusalLimit::Left(const Spent& spent, absl::Duration now) const {
-  const double back =
-      absl::FDivDuration(now - spent.at, kRefill) * allowance_;
+  const double back = absl::FDivDuration(now - spent.at, kRefill) * allowance_;
   return std::max(0.0, spent.amount - back);
 }
 

@@ -12,7 +12,8 @@
 namespace muster::ingest {
 
 // An allowance for each sender that fills up again as time goes by, so that one
-// who is refused again and again cannot keep us busy with saying so. Thread-safe.
+// who is refused again and again cannot keep us busy with saying so.
+// Thread-safe.
 class RefusalLimit {
  public:
   // A client or relay asks again for a rank that was refused after this at the

@@ -178,9 +178,8 @@ void Acceptor::AcceptAll(const Listener& listener) {
   for (int i = 0; i < kAtOnce; ++i) {
     sockaddr_storage peer = {};
     socklen_t size = sizeof(peer);
-    File file(::accept4(listener.file.get(),
-                        reinterpret_cast<sockaddr*>(&peer), &size,
-                        SOCK_NONBLOCK | SOCK_CLOEXEC));
+    File file(::accept4(listener.file.get(), reinterpret_cast<sockaddr*>(&peer),
+                        &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (file.get() < 0) {
       if (errno == EMFILE || errno == ENFILE) {
         RefuseWithoutFile(listener.file.get());

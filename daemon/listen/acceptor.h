@@ -35,7 +35,8 @@ class Acceptor {
  public:
   // Takes a connection that does not block, and owns it. `address`: index of
   // where it came in, in the order of Listen().
-  using Take = std::function<void(size_t address, int listener, int descriptor)>;
+  using Take =
+      std::function<void(size_t address, int listener, int descriptor)>;
 
   // `limit` outlives it. `clock`: monotonic.
   Acceptor(ConnectionLimit& limit, std::function<absl::Duration()> clock);

@@ -57,8 +57,7 @@ bool ConnectionLimit::Admit(int descriptor, const std::string& peer,
     // The kernel has given the number away again: what had it has ended.
     Remove(descriptor);
     const auto found = peers_.find(peer);
-    if (found != peers_.end() &&
-        CountOf(peer) >= std::min(per_peer, Left()) &&
+    if (found != peers_.end() && CountOf(peer) >= std::min(per_peer, Left()) &&
         now - found->second.swept >= kSweepAgain) {
       found->second.swept = now;
       SweepPeer(peer);
@@ -75,15 +74,16 @@ bool ConnectionLimit::Admit(int descriptor, const std::string& peer,
     }
     if (count >= per_peer) {
       ++refused_peer_;
-      line = Line(peers_[peer].told, now,
-                  absl::StrCat(peer, " has ", count,
-                               " connections, limits.max_connections_per_peer"));
+      line =
+          Line(peers_[peer].told, now,
+               absl::StrCat(peer, " has ", count,
+                            " connections, limits.max_connections_per_peer"));
     } else {
       ++refused_all_;
-      line = Line(told_all_, now,
-                  absl::StrCat(connections_.size(), " are open of ",
-                               limits_.total, ", limits.max_connections; ",
-                               peer, " has ", count));
+      line = Line(
+          told_all_, now,
+          absl::StrCat(connections_.size(), " are open of ", limits_.total,
+                       ", limits.max_connections; ", peer, " has ", count));
     }
   }
   if (!line.empty()) log_(line);

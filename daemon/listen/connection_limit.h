@@ -36,10 +36,10 @@ struct ConnectionStats {
 std::string PeerOf(const sockaddr_storage& address);
 
 // Counts connections that somebody else owns and closes without a word: a
-// descriptor that does not name the same socket any more has ended. It is looked
-// at when a limit is reached, and at each Sweep(). No peer may have more than
-// are left for the others, so that a few hostile ones cannot take all: n of them
-// leave total/(n+1).
+// descriptor that does not name the same socket any more has ended. It is
+// looked at when a limit is reached, and at each Sweep(). No peer may have more
+// than are left for the others, so that a few hostile ones cannot take all: n
+// of them leave total/(n+1).
 //
 // Thread-safe; owned by the listener.
 class ConnectionLimit {

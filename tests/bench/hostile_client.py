@@ -4,7 +4,7 @@ Usage: /usr/bin/python3 tests/bench/hostile_client.py [--build build/release] [-
            [--only idle,half_open,large,partial,run_names,deaf_http] [--limits YAML] [--nice 19]
 
 One daemon with TLS, tokens and rules, on loopback. Eight ranks of team a report a step, wait for the
-acknowledgement, and go on; the time that took is their delay. First alone; then beside a sender of team b (who has a good
+acknowledgement, and go on; the time that took is their delay. Alone, before and after; and beside a sender of team b (who has a good
 token, for runs of its own only) and somebody without one, both at 127.0.0.2, who for as long do all of this at once:
 connections that stay idle or stop in the middle of the handshake, messages of 1 MiB, run names by the
 hundred thousand, messages of 1 MiB that never end, HTTP answers that are never read.
@@ -101,7 +101,8 @@ class Http2:
         def literal(name, value):
             return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
-        self._send(self.HEADERS, 4, stream, b"\x83\x87" + literal(b":path", b"/muster.v1.Telemetry/Stream")
+        self._send(self.HEADERS, 4, stream, b"\x83\x87" + literal(b":authority", b"localhost")
+                   + literal(b":path", b"/muster.v1.Telemetry/Stream")
                    + literal(b"content-type", b"application/grpc") + literal(b"te", b"trailers")
                    + literal(b"authorization", b"Bearer " + self._token.encode()))
         left = b"\0" + size.to_bytes(4, "big") + bytes(size - 64)
@@ -343,7 +344,7 @@ def main():
                 ca_file=str(authority.ca), token_file=str(folder / "a"),
             )
             ranks.run_for(3)
-            alone = ranks.run_for(given.seconds)
+            alone = ranks.run_for(given.seconds / 2)
             before = resident(daemon.process.pid)
             spent = processor_seconds(daemon.process.pid)
             hostile = subprocess.Popen(
@@ -365,6 +366,8 @@ def main():
             done.set()
             watcher.join()
             counts = json.loads(hostile.communicate(timeout=60)[0])
+            ranks.run_for(1)
+            alone = sorted(alone + ranks.run_for(given.seconds / 2))
             complete = ranks.finish()
         finally:
             daemon.stop()

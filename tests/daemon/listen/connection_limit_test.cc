@@ -118,7 +118,8 @@ TEST_F(ConnectionLimitTest, NobodyHasMoreThanAreLeftForOthers) {
   EXPECT_EQ(limit.stats().open, 12);
   EXPECT_EQ(limit.stats().refused_peer, 0);
   EXPECT_EQ(limit.stats().refused_all, 94 + 97 + 1);
-  EXPECT_THAT(lines_, ElementsAre(HasSubstr("limits.max_connections; a has 6")));
+  EXPECT_THAT(lines_,
+              ElementsAre(HasSubstr("limits.max_connections; a has 6")));
 }
 
 TEST_F(ConnectionLimitTest, SaysOnceAMinuteForEachPeerWhatItRefuses) {
