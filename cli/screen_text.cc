@@ -31,9 +31,9 @@ std::string Right(const std::string& text, size_t width) {
   return std::string(width - Columns(cut), ' ') + cut;
 }
 
-Line Fit(Line line, size_t width) {
+Line Fit(const Line& line, size_t width) {
   Line fitted;
-  for (Span& span : line) {
+  for (const Span& span : line) {
     const std::string cut = Cut(span.text, width);
     width -= Columns(cut);
     if (!cut.empty()) fitted.push_back({span.tone, cut});

@@ -24,7 +24,7 @@ std::string Cut(const std::string& text, size_t width);
 std::string Left(const std::string& text, size_t width);
 std::string Right(const std::string& text, size_t width);
 // Cut after `width` columns.
-Line Fit(Line line, size_t width);
+Line Fit(const Line& line, size_t width);
 
 }  // namespace muster::cli
 

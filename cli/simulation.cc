@@ -168,7 +168,7 @@ bool SayGoodbye(Stream& stream, const frames::Frame& last) {
 absl::Status Converse(Stream& stream, const std::string& run,
                       const SimulationOptions& options, Answers& answers,
                       SimulationSummary& summary) {
-  const absl::Status broken = absl::UnavailableError("the stream broke");
+  absl::Status broken = absl::UnavailableError("the stream broke");
   if (!SayHello(stream, run, options.model)) return broken;
   if (!answers.WaitForWelcome()) {
     answers.Fill(summary);

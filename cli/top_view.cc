@@ -393,7 +393,7 @@ std::vector<Line> RenderTop(const TopData& data, const TopState& state,
     lines.resize(height - 1);
     lines.push_back(Keys(state));
   }
-  for (Line& line : lines) line = Fit(std::move(line), width);
+  for (Line& line : lines) line = Fit(line, width);
   return lines;
 }
 

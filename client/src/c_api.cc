@@ -251,7 +251,7 @@ muster_status muster_fact(muster_client* client, const char* name,
 }
 
 muster_status muster_stats(muster_client* client, muster_stats_t* stats) {
-  return Guarded([&] {
+  return Guarded([client, stats] {
     if (stats == nullptr || stats->struct_size < sizeof(size_t)) {
       return Invalid(std::string("stats") + kNoStructSize);
     }

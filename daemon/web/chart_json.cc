@@ -11,7 +11,7 @@ namespace {
 
 // JSON of Protocol Buffers: 64-bit numbers and what is not finite are strings.
 template <typename T>
-void Append(T value, std::string& json) {
+void Append(T value, int digits, std::string& json) {
   if constexpr (std::is_floating_point_v<T>) {
     if (!std::isfinite(value)) {
       json += std::isnan(value) ? "\"NaN\""
@@ -20,26 +20,37 @@ void Append(T value, std::string& json) {
       return;
     }
   }
-  std::array<char, 32> digits;
-  const auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  std::array<char, 32> text;
+  char* const last = text.data() + text.size();
+  char* end = nullptr;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (digits > 0) {
+      end = std::to_chars(text.data(), last, value, std::chars_format::general,
+                          digits)
+                .ptr;
+    }
+  }
+  if (end == nullptr) end = std::to_chars(text.data(), last, value).ptr;
   constexpr bool kQuoted = std::is_integral_v<T> && sizeof(T) == 8;
   if constexpr (kQuoted) json += '"';
-  json.append(digits.data(), end);
+  json.append(text.data(), end);
   if constexpr (kQuoted) json += '"';
 }
 
-void Append(const std::string& text, std::string& json) {
+void Append(const std::string& text, int /*digits*/, std::string& json) {
   // Run ids and names of measures need no escapes.
   json += '"';
   json += text;
   json += '"';
 }
 
-// Writes one object's fields. Thread-compatible; borrows the text.
+// Writes one object's fields, numbers with so many digits (0: all).
+// Thread-compatible; borrows the text.
 class ObjectWriter {
  public:
-  explicit ObjectWriter(std::string& json) : json_(json) { json_ += '{'; }
+  ObjectWriter(int digits, std::string& json) : digits_(digits), json_(json) {
+    json_ += '{';
+  }
   void End() { json_ += '}'; }
 
   void Name(const char* name) {
@@ -51,14 +62,14 @@ class ObjectWriter {
   template <typename T>
   void Field(const char* name, const T& value) {
     Name(name);
-    Append(value, json_);
+    Append(value, digits_, json_);
   }
   template <typename Values>
   void List(const char* name, const Values& values) {
     Name(name);
     json_ += '[';
     for (const auto value : values) {
-      Append(value, json_);
+      Append(value, digits_, json_);
       json_ += ',';
     }
     if (json_.back() == ',') json_.pop_back();
@@ -66,11 +77,12 @@ class ObjectWriter {
   }
 
  private:
+  const int digits_;
   std::string& json_;
 };
 
-void Append(const v1::Column& column, std::string& json) {
-  ObjectWriter object(json);
+void Append(const v1::Column& column, int digits, std::string& json) {
+  ObjectWriter object(digits, json);
   object.Field("name", column.name());
   if (column.has_rank()) object.Field("rank", column.rank());
   object.List("min", column.min());
@@ -81,9 +93,9 @@ void Append(const v1::Column& column, std::string& json) {
 
 }  // namespace
 
-std::string ChartJson(const v1::Series& series) {
+std::string ChartJson(const v1::Series& series, int digits) {
   std::string json;
-  ObjectWriter object(json);
+  ObjectWriter object(digits, json);
   object.Field("run", series.run());
   object.Field("worldSize", series.world_size());
   object.Field("oldestStep", uint64_t{series.oldest_step()});
@@ -95,7 +107,7 @@ std::string ChartJson(const v1::Series& series) {
   json += '[';
   for (const v1::Column& column : series.columns()) {
     if (json.back() != '[') json += ',';
-    Append(column, json);
+    Append(column, digits, json);
   }
   json += ']';
   object.Field("stride", series.stride());
@@ -103,9 +115,9 @@ std::string ChartJson(const v1::Series& series) {
   return json;
 }
 
-std::string ChartJson(const v1::Heatmap& heatmap) {
+std::string ChartJson(const v1::Heatmap& heatmap, int digits) {
   std::string json;
-  ObjectWriter object(json);
+  ObjectWriter object(digits, json);
   object.Field("run", heatmap.run());
   object.Field("metric", heatmap.metric());
   object.List("firstStep", heatmap.first_step());

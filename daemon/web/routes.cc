@@ -22,6 +22,8 @@ namespace {
 
 constexpr char kJson[] = "application/json";
 constexpr char kText[] = "text/plain; charset=utf-8";
+// A number with more reads back to the same.
+constexpr uint64_t kMaxDigits = 17;
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
 
 std::string ToJson(const google::protobuf::Message& message) {
@@ -33,9 +35,6 @@ std::string ToJson(const google::protobuf::Message& message) {
       google::protobuf::util::MessageToJsonString(message, &json, options);
   return status.ok() ? json : "{}";
 }
-
-std::string ToJson(const v1::Series& series) { return ChartJson(series); }
-std::string ToJson(const v1::Heatmap& heatmap) { return ChartJson(heatmap); }
 
 int HttpStatusOf(absl::StatusCode code) {
   switch (code) {
@@ -55,6 +54,12 @@ Reply JsonReply(const absl::StatusOr<Response>& response) {
   if (response.ok()) return {200, kJson, ToJson(*response) + "\n"};
   return ErrorReply(HttpStatusOf(response.status().code()),
                     std::string(response.status().message()));
+}
+
+template <typename Chart>
+Reply ChartReply(const absl::StatusOr<Chart>& chart, uint64_t digits) {
+  if (!chart.ok()) return JsonReply(chart);
+  return {200, kJson, ChartJson(*chart, static_cast<int>(digits)) + "\n"};
 }
 
 bool IsRunId(const std::string& text) {
@@ -95,7 +100,8 @@ Reply AnswerMatrix(const Source& source, const std::string& run,
 
 Reply AnswerSeries(const Source& source, const std::string& run,
                    const Parameters& parameters) {
-  ParameterReader reader(parameters, {"from", "to", "points", "rank"});
+  ParameterReader reader(parameters,
+                         {"from", "to", "points", "rank", "digits"});
   v1::GetSeriesRequest request;
   request.set_run(run);
   reader.Steps(request);
@@ -103,21 +109,24 @@ Reply AnswerSeries(const Source& source, const std::string& run,
       static_cast<uint32_t>(reader.Number("points", 4096, 1).value_or(0)));
   const auto ranks = reader.Numbers("rank", 8, UINT32_MAX);
   request.mutable_ranks()->Add(ranks.begin(), ranks.end());
+  const uint64_t digits = reader.Number("digits", kMaxDigits, 1).value_or(0);
   if (!reader.error().empty()) return ErrorReply(400, reader.error());
-  return JsonReply(GetSeries(source, request));
+  return ChartReply(GetSeries(source, request), digits);
 }
 
 Reply AnswerHeatmap(const Source& source, const std::string& run,
                     const Parameters& parameters) {
-  ParameterReader reader(parameters, {"metric", "from", "to", "columns"});
+  ParameterReader reader(parameters,
+                         {"metric", "from", "to", "columns", "digits"});
   v1::GetHeatmapRequest request;
   request.set_run(run);
   request.set_metric(Shown(reader.Text("metric")));
   reader.Steps(request);
   request.set_columns(
       static_cast<uint32_t>(reader.Number("columns", 1024, 1).value_or(0)));
+  const uint64_t digits = reader.Number("digits", kMaxDigits, 1).value_or(0);
   if (!reader.error().empty()) return ErrorReply(400, reader.error());
-  return JsonReply(GetHeatmap(source, request));
+  return ChartReply(GetHeatmap(source, request), digits);
 }
 
 Reply AnswerRanks(const Source& source, const std::string& run,

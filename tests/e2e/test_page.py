@@ -93,7 +93,7 @@ def test_run_is_followed_and_its_trouble_named(musterd):
 def test_reader_zooms_and_chooses_ranks_and_pairs(daemon):
     saw = see("explore", url(daemon), run="unwell", step=1500)
     assert saw["all"].replace("\u202f", "").startswith("steps 0–1999, about ")
-    assert saw["first"][0] == "points=600" and len(set(saw["first"])) == len(saw["first"]), "what is sent early is not sent again"
+    assert saw["first"][0] == "points=600&digits=8" and len(set(saw["first"])) == len(saw["first"]), "what is sent early is not sent again"
     assert saw["hover"].startswith("at step"), saw["hover"]
     assert len(saw["cursors"]) == 3, "one cursor in three charts"
     assert max(saw["cursors"]) - min(saw["cursors"]) <= 3

@@ -1,7 +1,7 @@
 // Asks the daemon, or reads what `muster report` has put into the page.
 import {decodeAbout, decodeAlerts, decodeComparison, decodeHeatmap, decodeMatrix, decodeRanks, decodeRuns, decodeSeries} from './decode.ts';
 import {ask} from './ask.ts';
-import {alertsPath, RUNS, runPath, seriesPath, withQuery, type Query} from './paths.ts';
+import {alertsPath, DIGITS, RUNS, runPath, seriesPath, withQuery, type Query} from './paths.ts';
 import {sliceHeatmap, sliceSeries} from './slice.ts';
 import type {About, Alert, Comparison, Heatmap, Matrix, Metric, Range, Rank, Runs, Series} from './types.ts';
 
@@ -44,7 +44,7 @@ export class HttpApi implements Api {
     return decodeSeries(await this.get(seriesPath(run, range, points, ranks)));
   }
   async heatmap(run: string, metric: Metric, range: Range | null, columns: number): Promise<Heatmap> {
-    return decodeHeatmap(await this.get(withQuery(runPath(run, 'heatmap'), {metric, from: range?.from, to: range?.to, columns})));
+    return decodeHeatmap(await this.get(withQuery(runPath(run, 'heatmap'), {metric, from: range?.from, to: range?.to, columns, digits: DIGITS})));
   }
   async matrix(run: string, step: number | null): Promise<Matrix> {
     return decodeMatrix(await this.get(withQuery(runPath(run, 'matrix'), {step: step ?? undefined})));

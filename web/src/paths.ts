@@ -5,6 +5,9 @@ import type {Route} from './route.ts';
 /** Buckets of a series: as many as a chart has room for. */
 export const POINTS = 600;
 
+/** Significant digits of what is drawn: more than a chart can show, half as much to read as all. */
+export const DIGITS = 8;
+
 export type Query = Record<string, string | number | undefined>;
 
 export function withQuery(path: string, query: Query): string {
@@ -19,7 +22,7 @@ export const runPath = (run: string, what: string): string => `${RUNS}/${encodeU
 export const alertsPath = (run?: string): string => withQuery('/api/v1/alerts', {run});
 
 export const seriesPath = (run: string, range: Range | null, points: number, ranks: readonly number[]): string =>
-  withQuery(runPath(run, 'series'), {from: range?.from, to: range?.to, points, rank: ranks.join(',')});
+  withQuery(runPath(run, 'series'), {from: range?.from, to: range?.to, points, digits: DIGITS, rank: ranks.join(',')});
 
 /** What the page asks for first at an address. */
 export function firstPaths({run, range, ranks}: Route): string[] {

@@ -23,8 +23,8 @@ const COLUMNS = 240;
 const SHORTEST = 4;
 /** How long a reader who zooms on is waited for before finer data are asked for. */
 const SETTLED_MS = 120;
-/** How long the verdict waits for the charts when a run is opened. */
-const TOGETHER_MS = 100;
+/** How long what comes after the charts waits for them to be seen. */
+const SHOWN_MS = 250;
 /** Painting that has taken longer goes on in the next frame: input comes between. */
 const SLICE_MS = 12;
 
@@ -97,9 +97,6 @@ export class RunPage implements Page, Board {
     if (this.closed) return;
     const run = runs.runs.find((one) => one.run === this.id);
     if (!run) return this.missing();
-    // One frame for all that is first seen takes less than two.
-    if (series) await Promise.race([series.catch(() => undefined), new Promise((wait) => setTimeout(wait, TOGETHER_MS))]);
-    if (this.closed) return;
     this.absent = false;
     this.run = run;
     this.alerts = alerts;
@@ -118,6 +115,7 @@ export class RunPage implements Page, Board {
       // name, share the daemon's and the browser's time.
       await series;
       this.paint(); // it may have come before there was a run to paint
+      await shown();
       await Promise.all([this.loadOther(), this.loadRanks(), this.loadMatrix()]);
     } else if (state !== this.seen) await this.refresh();
     else await this.loadOther();
@@ -406,6 +404,14 @@ export class RunPage implements Page, Board {
     this.seen = '';
     fill(this.element, h('section', {class: 'card empty'}, h('h1', {}, 'No such run'), h('p', {}, 'musterd knows no run called ', h('code', {}, this.id), '. Runs that have ended are forgotten after a while; what is stored of them, ', h('code', {}, 'muster replay'), ' and ', h('code', {}, 'muster report'), ' read.'), h('p', {}, h('a', {href: '#/'}, 'All runs'))));
   }
+}
+
+/** Until the frame that is asked for by now has been handed over to be shown; soon, while the page is hidden. */
+function shown(): Promise<void> {
+  return new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => done()));
+    setTimeout(done, SHOWN_MS);
+  });
 }
 
 /** Tells what the daemon refused; throws anything else. */

@@ -25,6 +25,6 @@ test('first paths are those of the address', () => {
   assert.deepEqual(firstPaths(parseRoute('#/runs/a:b?from=3&to=9&rank=1,2')), [
     '/api/v1/runs',
     '/api/v1/alerts?run=a%3Ab',
-    '/api/v1/runs/a%3Ab/series?from=3&to=9&points=600&rank=1%2C2',
+    '/api/v1/runs/a%3Ab/series?from=3&to=9&points=600&digits=8&rank=1%2C2',
   ]);
 });

@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -111,6 +112,30 @@ TEST(ChartJsonTest, HeatmapIsWhatProtocolBuffersWrite) {
   // Of one that is no short fraction the digits may differ, not the value.
   heatmap.add_values(1.0F / 3);
   EXPECT_EQ(ReadAs<v1::Heatmap>(ChartJson(heatmap)).values(5), 1.0F / 3);
+}
+
+TEST(ChartJsonTest, RoundsToTheDigitsAsked) {
+  v1::Series series;
+  series.set_frames(123'456'789);
+  series.add_first_step(123'456'789);
+  v1::Column& column = *series.add_columns();
+  column.add_mean(2.0 / 3);
+  column.add_mean(1.0 / 3e7);
+  column.add_mean(123'456'789);
+  column.add_mean(-4);
+  column.add_mean(std::numeric_limits<double>::quiet_NaN());
+  const auto rounded = ReadAs<v1::Series>(ChartJson(series, 3));
+  EXPECT_EQ(rounded.frames(), 123'456'789U) << "steps are not rounded";
+  EXPECT_EQ(rounded.first_step(0), 123'456'789U);
+  const auto& mean = rounded.columns(0).mean();
+  EXPECT_EQ(mean[0], 0.667);
+  EXPECT_EQ(mean[1], 3.33e-8);
+  EXPECT_EQ(mean[2], 1.23e8);
+  EXPECT_EQ(mean[3], -4);
+  EXPECT_TRUE(std::isnan(mean[4]));
+  v1::Heatmap heatmap;
+  heatmap.add_values(2.0F / 3);
+  EXPECT_EQ(ReadAs<v1::Heatmap>(ChartJson(heatmap, 2)).values(0), 0.67F);
 }
 
 }  // namespace

@@ -155,6 +155,8 @@ TEST(RoutesTest, BadParametersAreNamedWithWhatIsAllowed) {
                 {{"points", "0"}},
                 "'0'; allowed: a whole number, 1 … 4096"},
            Case{series, {{"points", "4097"}}, "1 … 4096"},
+           Case{series, {{"digits", "18"}}, "1 … 17"},
+           Case{heatmap, {{"digits", "0"}}, "1 … 17"},
            Case{series, {{"rank", "1,x"}}, "'1,x'; allowed: at most 8 whole"},
            Case{series, {{"rank", "1,2,3,4,5,6,7,8,9"}}, "at most 8 whole"},
            Case{series, {{"rank", "4294967296"}}, "parameter 'rank'"},
