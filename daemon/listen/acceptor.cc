@@ -181,11 +181,12 @@ void Acceptor::AcceptAll(const Listener& listener) {
     File file(::accept4(listener.file.get(), reinterpret_cast<sockaddr*>(&peer),
                         &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (file.get() < 0) {
-      if (errno == EMFILE || errno == ENFILE) {
-        RefuseWithoutFile(listener.file.get());
-      }
-      // None waits any more, or it has gone meanwhile.
       if (errno == EAGAIN) return;
+      // Said before the kernel looks whether one waits.
+      if ((errno == EMFILE || errno == ENFILE) &&
+          !RefuseWithoutFile(listener.file.get())) {
+        return;
+      }
       continue;
     }
     if (limit_.Admit(file.get(), PeerOf(peer), clock_())) {
@@ -195,15 +196,17 @@ void Acceptor::AcceptAll(const Listener& listener) {
   }
 }
 
-void Acceptor::RefuseWithoutFile(int listener) {
-  limit_.CountNoFile(clock_());
+bool Acceptor::RefuseWithoutFile(int listener) {
   spare_.reset();
-  { const File refused(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)); }
+  const bool waited =
+      File(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)).get() >= 0;
+  if (waited) limit_.CountNoFile(clock_());
   spare_ = std::make_unique<File>(OpenSpare());
-  if (spare_->get() >= 0) return;
+  if (spare_->get() >= 0) return waited;
   // Somebody else was faster: wait for better times rather than try and try.
   pollfd stop = {stop_.get(), POLLIN, 0};
   ::poll(&stop, 1, kNoFileMs);
+  return false;
 }
 
 }  // namespace muster::listen

@@ -60,7 +60,8 @@ class Acceptor {
 
   void Run();
   void AcceptAll(const Listener& listener);
-  void RefuseWithoutFile(int listener);
+  // False if no connection waits after all.
+  bool RefuseWithoutFile(int listener);
 
   ConnectionLimit& limit_;
   const std::function<absl::Duration()> clock_;
