@@ -31,6 +31,9 @@ constexpr absl::string_view kUnix = "unix:";
 constexpr int kHandshakeMs = 10'000;
 constexpr int kIdleMs = 300'000;
 constexpr int kMaxStreamsOfConnection = 1024;
+// On its way from a distant relay, in a round trip; beside a message that is
+// being read.
+constexpr int kUnreadBytesOfStream = 256 << 10;
 // HTTP has up to 512; and the history, sinks and relay's upstream.
 constexpr rlim_t kOtherFiles = 1024;
 
@@ -75,6 +78,10 @@ void SetLimits(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              kMaxStreamsOfConnection);
   builder.SetMaxReceiveMessageSize(ingest::kMaxMessageBytes);
+  // Else gRPC offers 4 MiB to each stream, read or not.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
+                             kUnreadBytesOfStream);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   builder.AddChannelArgument(
@@ -117,14 +124,18 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Create(
     const std::vector<grpc::Service*>& services, const identity::Gate& gate,
     const listen::ConnectionLimits& limits, const Clock& clock) {
   gpr_set_log_function(LogForGrpc);
+  const std::vector<std::string> wanted_addresses = SplitAddresses(addresses);
+  const bool tcp = !std::all_of(
+      wanted_addresses.begin(), wanted_addresses.end(),
+      [](const std::string& each) { return absl::StartsWith(each, kUnix); });
   std::unique_ptr<GrpcListener> listener(
-      new GrpcListener(WithinFiles(limits), clock));
+      new GrpcListener(tcp ? WithinFiles(limits) : limits, clock));
   grpc::ServerBuilder builder;
   std::vector<std::string> bound;
   std::vector<std::string> sockets;  // addresses
   std::vector<std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor>>
       takers;  // by TCP address
-  for (const std::string& address : SplitAddresses(addresses)) {
+  for (const std::string& address : wanted_addresses) {
     listener->credentials_.push_back(
         identity::ServerCredentials(gate, address));
     if (absl::StartsWith(address, kUnix)) {
@@ -150,7 +161,8 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Create(
   for (grpc::Service* service : services) builder.RegisterService(service);
   listener->server_ = builder.BuildAndStart();
   if (listener->server_ == nullptr) {
-    return CannotListen(absl::StrJoin(sockets, ","), "gRPC does not start");
+    return CannotListen(absl::StrJoin(sockets, ","),
+                        "no socket can be made there");
   }
   for (const std::string& address : sockets) {
     const std::string path = address.substr(kUnix.size());

@@ -30,7 +30,7 @@ class File {
 };
 
 // Accepts TCP connections on several addresses, has each counted and hands it
-// on, or closes it at once. Compatible with threads; owned by the listener.
+// on, or closes it at once. Thread-compatible; owned by the listener.
 class Acceptor {
  public:
   // Takes a connection that does not block, and owns it. `address`: index of
