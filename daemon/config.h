@@ -34,6 +34,10 @@ struct Limits {
   // Streams that one address may have open; the relays and ranks of a node, or
   // all behind one address translation, share it.
   int max_streams_per_peer = 4096;
+  // Connections to the gRPC addresses, Unix sockets aside, that one address may
+  // have open, and all together.
+  int max_connections_per_peer = 4096;
+  int max_connections = 16384;
   // Bytes of messages queued for one run before its streams are not read.
   // Larger: longer bursts are absorbed; max_runs times this is the worst case.
   size_t queue_bytes = size_t{64} << 20;

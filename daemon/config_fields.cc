@@ -96,6 +96,13 @@ void AppendLimits(std::vector<ConfigField>& fields) {
   fields.push_back(Integer(
       "limits.max_streams_per_peer", "Streams that one address may have open.",
       MUSTER_MEMBER(limits.max_streams_per_peer), 1, 1048576));
+  fields.push_back(Integer("limits.max_connections_per_peer",
+                           "gRPC connections that one address may have open.",
+                           MUSTER_MEMBER(limits.max_connections_per_peer), 1,
+                           1048576));
+  fields.push_back(Integer("limits.max_connections",
+                           "gRPC connections that may be open at all.",
+                           MUSTER_MEMBER(limits.max_connections), 1, 1048576));
   // A message may have 1 MiB, so less could never take one.
   fields.push_back(
       Integer("limits.queue_bytes",

@@ -66,7 +66,7 @@ class RelayServer::Impl {
              .max_sources_per_stream = config.limits.max_sources_per_stream},
             relay_, counters_, gate_.get(),
             // Upstream sees who claims a rank that another one has.
-            [](const std::string&, uint32_t, uint64_t) {})) {}
+            [](const std::string&, uint32_t, uint64_t) {}, clock_.monotonic)) {}
 
   ~Impl() {
     ready_ = false;
@@ -78,8 +78,10 @@ class RelayServer::Impl {
   }
 
   absl::Status Start(const Config& config) {
-    auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
-                                     {telemetry_.get()}, *gate_);
+    auto grpc = GrpcListener::Create(
+        config.grpc_address, config.socket_mode, {telemetry_.get()}, *gate_,
+        {config.limits.max_connections_per_peer, config.limits.max_connections},
+        clock_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     auto http = ListenOverHttp(config.http_address, MakeSource(), *gate_);
@@ -102,7 +104,8 @@ class RelayServer::Impl {
           {.relay = relay_.stats(),
            .now = clock_.wall(),
            .rejected = counters_.Rejected(),
-           .access = {gate_->stats(), grpc_insecure_, http_insecure_},
+           .access = {gate_->stats(), grpc_insecure_, http_insecure_,
+                      grpc_->connections()},
            .process = exposition::ReadProcessStats(),
            .version = DaemonVersion()});
     };

@@ -127,14 +127,18 @@ class Server::Impl {
             [this](const std::string& run, uint32_t rank,
                    uint64_t incarnation) {
               registry_.Post(run, runs::ClaimRefused{rank, incarnation});
-            })),
+            },
+            clock_.monotonic)),
         query_(web::MakeQueryService(MakeSource(), gate_.get())) {}
 
   absl::Status Start(const Config& config) {
     ResumeRuns();
     sinks_.Start();
-    auto grpc = GrpcListener::Create(config.grpc_address, config.socket_mode,
-                                     {telemetry_.get(), query_.get()}, *gate_);
+    auto grpc = GrpcListener::Create(
+        config.grpc_address, config.socket_mode,
+        {telemetry_.get(), query_.get()}, *gate_,
+        {config.limits.max_connections_per_peer, config.limits.max_connections},
+        clock_);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
     grpc_address_ = grpc_->addresses();
@@ -232,7 +236,8 @@ class Server::Impl {
                    .history = HistoryStats(),
                    .sinks = SinkSamples(),
                    .remote_write = RemoteWriteStats(),
-                   .access = {gate_->stats(), grpc_insecure_, http_insecure_},
+                   .access = {gate_->stats(), grpc_insecure_, http_insecure_,
+                              grpc_->connections()},
                    .process = exposition::ReadProcessStats(),
                    .version = DaemonVersion()});
             },

@@ -47,7 +47,29 @@ std::vector<MetricFamily> BuildAccessFamilies(const AccessSample& access) {
                      MetricType::Gauge,
                      {}};
   stale.metric.emplace_back().gauge.value = access.gate.stale ? 1 : 0;
-  return {insecure, denied, expires, stale};
+
+  MetricFamily connections{"muster_connections",
+                           "TCP connections to the gRPC addresses that are "
+                           "open.",
+                           MetricType::Gauge,
+                           {}};
+  connections.metric.emplace_back().gauge.value =
+      static_cast<double>(access.connections.open);
+
+  MetricFamily refused{"muster_connections_refused_total",
+                       "TCP connections to the gRPC addresses that were closed "
+                       "at once.",
+                       MetricType::Counter,
+                       {}};
+  const auto add_refused = [&refused](const char* reason, uint64_t count) {
+    ClientMetric& metric = refused.metric.emplace_back();
+    metric.label = {{"reason", reason}};
+    metric.counter.value = static_cast<double>(count);
+  };
+  add_refused("peer", access.connections.refused_peer);
+  add_refused("all", access.connections.refused_all);
+  add_refused("files", access.connections.refused_files);
+  return {insecure, denied, expires, stale, connections, refused};
 }
 
 }  // namespace muster::exposition

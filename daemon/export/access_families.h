@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "daemon/identity/gate.h"
+#include "daemon/listen/connection_limit.h"
 #include "prometheus/metric_family.h"
 
 namespace muster::exposition {
@@ -14,6 +15,8 @@ struct AccessSample {
   // Reachable from other machines without encryption.
   bool grpc_insecure = false;
   bool http_insecure = false;
+  // To gRPC's addresses.
+  listen::ConnectionStats connections;
 };
 
 // One family for each metric.

@@ -2,8 +2,12 @@
 
 namespace muster::ingest {
 
+std::string HostOf(const std::string& peer) {
+  return peer.substr(0, peer.rfind(':'));
+}
+
 std::unique_ptr<PeerLimit::Place> PeerLimit::Take(const std::string& peer) {
-  std::string host = peer.substr(0, peer.rfind(':'));
+  std::string host = HostOf(peer);
   MutexLock lock(mutex_);
   int& count = streams_[host];
   if (count >= max_per_peer_) return nullptr;

@@ -10,6 +10,9 @@
 
 namespace muster::ingest {
 
+// Of a peer as gRPC says it, such as "ipv4:10.0.0.7:41234": all but the port.
+std::string HostOf(const std::string& peer);
+
 // Thread-safe; outlives its places.
 class PeerLimit {
  public:
@@ -18,8 +21,7 @@ class PeerLimit {
 
   explicit PeerLimit(int max_per_peer) : max_per_peer_(max_per_peer) {}
 
-  // Null if `peer` has as many as it may. `peer` as gRPC says it, such as
-  // "ipv4:10.0.0.7:41234": its last number does not count.
+  // Null if the host of `peer`, as gRPC says it, has as many as it may.
   std::unique_ptr<Place> Take(const std::string& peer);
 
  private:

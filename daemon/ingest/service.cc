@@ -1,6 +1,9 @@
 #include "daemon/ingest/service.h"
 
 #include <array>
+#include <chrono>
+#include <functional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -11,8 +14,10 @@
 #include "daemon/ingest/metadata.h"
 #include "daemon/ingest/outbox.h"
 #include "daemon/ingest/peer_limit.h"
+#include "daemon/ingest/refusal_limit.h"
 #include "daemon/ingest/session.h"
 #include "google/protobuf/arena.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/support/proto_buffer_reader.h"
 #include "muster/v1/telemetry.grpc.pb.h"
@@ -21,6 +26,21 @@ namespace muster::ingest {
 namespace {
 
 constexpr char kTooManyStreams[] = "too_many_streams";
+constexpr char kTooManyRefusals[] = "too_many_refusals";
+
+// How long a stream that ends for too many refusals is kept unread first: a
+// sender who comes back at once costs us more than one who waits.
+constexpr std::chrono::seconds kUnread{5};
+
+// What all streams of the service share.
+struct Shared {
+  const Limits limits;
+  Sink& sink;
+  runs::DaemonCounters& counters;
+  const std::function<absl::Duration()> now;
+  PeerLimit peers;
+  RefusalLimit refusals;
+};
 
 // One stream, as bytes, so that what is no message can be counted. gRPC calls
 // the On… methods; it deletes itself in OnDone, which comes after Finish and
@@ -30,16 +50,16 @@ class Stream
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // `place` is given back when the stream has ended.
-  Stream(const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
-         Caller caller, Admission admission,
+  Stream(Shared& shared, Caller caller, Admission admission, std::string sender,
          std::unique_ptr<PeerLimit::Place> place)
       : place_(std::move(place)),
+        sender_(std::move(sender)),
         reader_(std::make_shared<Reader>(this)),
         outbox_(std::make_shared<Outbox>([this] { WriteNext(); },
-                                         limits.max_sources_per_stream)),
-        counters_(counters),
-        session_(limits, sink, counters, outbox_, std::move(caller),
-                 std::move(admission)) {
+                                         shared.limits.max_sources_per_stream)),
+        shared_(shared),
+        session_(shared.limits, shared.sink, shared.counters, outbox_,
+                 std::move(caller), std::move(admission)) {
     StartSendInitialMetadata();
     StartRead(&incoming_);
   }
@@ -53,7 +73,7 @@ class Stream
         *google::protobuf::Arena::CreateMessage<v1::ClientMessage>(&arena_);
     grpc::ProtoBufferReader bytes(&incoming_);
     if (!bytes.status().ok() || !message.ParseFromZeroCopyStream(&bytes)) {
-      counters_.CountRejected(ReasonLabel(v1::MALFORMED));
+      shared_.counters.CountRejected(ReasonLabel(v1::MALFORMED));
       status_ = grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
                              "not a muster.v1.ClientMessage");
       End();
@@ -61,6 +81,11 @@ class Stream
     }
     const std::shared_ptr<SourceSink> full = session_.Take(message);
     arena_.Reset();
+    if (session_.refused() &&
+        !shared_.refusals.Charge(sender_, incoming_.Length(), shared_.now())) {
+      EndLater();
+      return;
+    }
     if (full == nullptr) {
       StartRead(&incoming_);
       return;
@@ -103,6 +128,10 @@ class Stream
       closed_ = true;
       return true;
     }
+    void EndIfPaused() {
+      // Alive: while paused, only who closes it ends the stream.
+      if (CloseIfPaused()) stream_->End();
+    }
 
    private:
     Stream* const stream_;
@@ -110,6 +139,17 @@ class Stream
     bool paused_ ABSL_GUARDED_BY(mutex_) = false;
     bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   };
+
+  // Its ranks, if it has any, are away from now on.
+  void EndLater() {
+    shared_.counters.CountRejected(kTooManyRefusals);
+    session_.Close();
+    status_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                           "too much of what was sent is refused");
+    reader_->Pause();
+    later_.Set(std::chrono::system_clock::now() + kUnread,
+               [reader = reader_](bool) { reader->EndIfPaused(); });
+  }
 
   void End() {
     session_.Close();
@@ -134,9 +174,10 @@ class Stream
   }
 
   const std::unique_ptr<PeerLimit::Place> place_;
+  const std::string sender_;  // whose refusals these are
   const std::shared_ptr<Reader> reader_;
   const std::shared_ptr<Outbox> outbox_;
-  runs::DaemonCounters& counters_;
+  Shared& shared_;
   Session session_;
   grpc::Status status_;  // written by the reader, before it closes the outbox
   grpc::ByteBuffer incoming_;
@@ -145,6 +186,7 @@ class Stream
   // batch of eight reports.
   std::array<char, 4096> block_;
   google::protobuf::Arena arena_{block_.data(), block_.size()};
+  grpc::Alarm later_;
 };
 
 // A stream that ends before it begins.
@@ -160,21 +202,26 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
  public:
   TelemetryService(const Limits& limits, Sink& sink,
                    runs::DaemonCounters& counters, identity::Gate* gate,
-                   RankClaims::Contested contested)
-      : limits_(limits),
-        sink_(sink),
-        counters_(counters),
+                   RankClaims::Contested contested,
+                   std::function<absl::Duration()> now)
+      : shared_{.limits = limits,
+                .sink = sink,
+                .counters = counters,
+                .now = std::move(now),
+                .peers = PeerLimit(limits.max_streams_per_peer),
+                .refusals = RefusalLimit(limits.max_sources_per_stream)},
         gate_(gate),
-        peers_(limits.max_streams_per_peer),
         claims_(std::move(contested)) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
     Admission admission;
+    std::string sender = HostOf(context->peer());
     if (gate_ != nullptr) {
       auto identity =
           identity::Admit(*gate_, identity::Verb::kReport, *context);
       if (!identity.ok()) return Refused(identity.status());
+      absl::StrAppend(&sender, " ", identity->name());
       admission =
           Admission(*gate_, claims_, *std::move(identity), context->peer());
     }
@@ -193,17 +240,17 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
           "this daemon speaks version ", kProtocol,
           " of the protocol, not version ", absl::CHexEscape(protocol))));
     }
-    if (const absl::Status status = sink_.Admit(caller); !status.ok()) {
+    if (const absl::Status status = shared_.sink.Admit(caller); !status.ok()) {
       return Refused(absl::FailedPreconditionError(status.message()));
     }
-    auto place = peers_.Take(context->peer());
+    auto place = shared_.peers.Take(context->peer());
     if (place == nullptr) {
-      counters_.CountRejected(kTooManyStreams);
+      shared_.counters.CountRejected(kTooManyStreams);
       return Refused(absl::ResourceExhaustedError(
           "this address has as many streams as it may"));
     }
-    return new ingest::Stream(limits_, sink_, counters_, std::move(caller),
-                              std::move(admission), std::move(place));
+    return new ingest::Stream(shared_, std::move(caller), std::move(admission),
+                              std::move(sender), std::move(place));
   }
 
  private:
@@ -213,11 +260,8 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
                          std::string(status.message())});
   }
 
-  const Limits limits_;
-  Sink& sink_;
-  runs::DaemonCounters& counters_;
+  Shared shared_;
   identity::Gate* const gate_;  // may be null
-  PeerLimit peers_;
   RankClaims claims_;
 };
 
@@ -225,13 +269,15 @@ class TelemetryService : public v1::Telemetry::WithRawCallbackMethod_Stream<
 
 std::unique_ptr<grpc::Service> MakeTelemetryService(
     const Limits& limits, Sink& sink, runs::DaemonCounters& counters,
-    identity::Gate* gate, RankClaims::Contested contested) {
+    identity::Gate* gate, RankClaims::Contested contested,
+    std::function<absl::Duration()> now) {
   // A sender's invalid bytes are counted; they are no news for our log.
   google::protobuf::SetLogHandler(nullptr);
   for (const std::string& reason : ReasonLabels()) counters.Declare(reason);
   counters.Declare(kTooManyStreams);
-  return std::make_unique<TelemetryService>(limits, sink, counters, gate,
-                                            std::move(contested));
+  counters.Declare(kTooManyRefusals);
+  return std::make_unique<TelemetryService>(
+      limits, sink, counters, gate, std::move(contested), std::move(now));
 }
 
 }  // namespace muster::ingest

@@ -27,6 +27,7 @@ Session::~Session() { Close(); }
 
 std::shared_ptr<SourceSink> Session::Take(v1::ClientMessage& message) {
   if (admission_.Changed()) AdmitAgain();
+  refused_ = true;
   switch (message.message_case()) {
     case v1::ClientMessage::kHello:
       return TakeHello(message.hello());
@@ -81,6 +82,7 @@ std::shared_ptr<SourceSink> Session::TakeHello(const v1::Hello& hello) {
   auto& source = std::get<std::shared_ptr<SourceSink>>(opened);
   admitted.sink = source;
   sources_.emplace(number, std::move(admitted));
+  refused_ = false;
   return source->IsFull() ? std::move(source) : nullptr;
 }
 
@@ -171,7 +173,10 @@ std::shared_ptr<SourceSink> Session::After(uint32_t number,
 
 std::shared_ptr<SourceSink> Session::Find(uint32_t source, uint64_t sequence) {
   const auto found = sources_.find(source);
-  if (found != sources_.end()) return found->second.sink;
+  if (found != sources_.end()) {
+    refused_ = false;
+    return found->second.sink;
+  }
   Refuse(source, sequence,
          {v1::UNKNOWN_SOURCE,
           absl::StrCat("no Hello introduced source number ", source)});

@@ -30,6 +30,8 @@ class Session {
   // Takes one message apart. Returns the source whose way on is full, if one's
   // is: read no more until it is drained.
   std::shared_ptr<SourceSink> Take(v1::ClientMessage& message);
+  // Whether nothing of the last message was taken.
+  bool refused() const { return refused_; }
   // The stream is over: its sources are disconnected.
   void Close();
 
@@ -63,6 +65,7 @@ class Session {
   const std::shared_ptr<Outbox> outbox_;
   const Caller caller_;
   Admission admission_;
+  bool refused_ = false;
   std::map<uint32_t, Source> sources_;  // by the stream's source number
 };
 

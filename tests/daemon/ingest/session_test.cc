@@ -82,6 +82,29 @@ TEST_F(SessionTest, CarriesManySourcesOnOneStream) {
   EXPECT_EQ(snapshot->newest->step, 0u);
 }
 
+TEST_F(SessionTest, TellsWhetherNothingOfTheLastMessageWasTaken) {
+  Take(Hello(1, "bad run", 0));
+  EXPECT_TRUE(session_.refused());
+  Take(Hello(1, "r", 0));
+  EXPECT_FALSE(session_.refused());
+  Take(v1::ClientMessage());
+  EXPECT_TRUE(session_.refused());
+  v1::ClientMessage unknown;
+  AddReport(unknown, 9, 1, 0);
+  Take(unknown);
+  EXPECT_TRUE(session_.refused());
+  // A source that was opened may be wrong in what it reports.
+  AddReport(unknown, 1, 1, uint64_t{1} << 63);
+  Take(unknown);
+  EXPECT_FALSE(session_.refused());
+  v1::ClientMessage goodbye;
+  goodbye.mutable_goodbye()->set_source(1);
+  Take(goodbye);
+  EXPECT_FALSE(session_.refused());
+  Take(goodbye);
+  EXPECT_TRUE(session_.refused());
+}
+
 TEST_F(SessionTest, RefusesAndCountsWhatIsWrongAndGoesOn) {
   Take(Hello(1, "bad run", 0));
   Take(Hello(1, "r", 5));
