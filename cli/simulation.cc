@@ -82,7 +82,7 @@ class Streams {
       auto stream = std::make_unique<SimulationStream>(
           static_cast<uint32_t>(ranks * i / options.streams),
           static_cast<uint32_t>(ranks * (i + 1) / options.streams), answers);
-      const absl::Status shown = identity::AddToken(files, stream->context());
+      absl::Status shown = identity::AddToken(files, stream->context());
       if (!shown.ok()) return shown;
       grpc::ChannelArguments arguments;
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

@@ -287,7 +287,7 @@ muster_status muster_alerts(muster_client* client, char* buffer, size_t size,
         client == nullptr ? "[]"
                           : muster::AlertsToJson(client->client->Alerts());
     *needed = json.size() + 1;
-    if (*needed <= size) std::memcpy(buffer, json.c_str(), *needed);
+    if (json.size() < size) std::memcpy(buffer, json.c_str(), *needed);
     return MUSTER_OK;
   });
 }

@@ -180,7 +180,7 @@ std::string FishPage(const Command& top) {
     for (size_t i = 1; i < path.size(); ++i) {
       when.push_back(absl::StrCat("__fish_seen_subcommand_from ", path[i]));
     }
-    const auto condition = [&](std::vector<std::string> all) {
+    const auto condition = [&](const std::vector<std::string>& all) {
       return all.empty()
                  ? ""
                  : absl::StrCat(" -n ", Quoted(absl::StrJoin(all, "; and ")));

@@ -55,17 +55,27 @@ export class ChartsPanel {
     );
   }
 
-  show(data: ChartData, zoomed: boolean): void {
+  /** Shows the first chart that is stale, or all while they are still to be made; says whether there was one. */
+  show(data: ChartData, zoomed: boolean, isStale: (chart: number) => boolean): boolean {
+    const rooms = this.charts.map((chart) => chart.room());
+    let shown = false;
+    for (const [i, chart] of this.charts.entries()) {
+      if (!isStale(i)) continue;
+      shown = true;
+      chart.show(data, rooms[i]!);
+      if (rooms[i] === 0) break; // to draw one again takes a frame
+    }
+    if (!shown) return false;
     this.message.hidden = true;
     this.series = data.series;
     this.all.disabled = !zoomed;
-    const rooms = this.charts.map((chart) => chart.room());
-    this.charts.forEach((chart, i) => chart.show(data, rooms[i]!));
     this.tell(null);
+    return true;
   }
 
-  look(view: Range): void {
-    for (const chart of this.charts) chart.look(view);
+  /** Of the chart in front, or of the others: all take longer than a frame. */
+  look(view: Range, which: 'first' | 'others'): void {
+    for (const chart of which === 'first' ? this.charts.slice(0, 1) : this.charts.slice(1)) chart.look(view);
   }
 
   fail(text: string): void {

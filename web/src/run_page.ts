@@ -65,9 +65,10 @@ export class RunPage implements Page, Board {
   private cursor: number | null = null;
   private deviations = new Map<number, Deviation>();
   /** What was painted last, panel by panel: only what differs is painted again. */
-  private readonly changes = {charts: changed(), heatmap: changed(), deviations: changed(), ranks: changed(), matrix: changed(), facts: changed()};
+  private readonly changes = {charts: [changed(), changed(), changed()], heatmap: changed(), deviations: changed(), ranks: changed(), matrix: changed(), facts: changed()};
   private frame = 0;
   private looking = 0;
+  private lookingOn = 0;
   private painting = 0;
   private settling = 0;
   private remembering = 0;
@@ -136,6 +137,7 @@ export class RunPage implements Page, Board {
     this.stopTheme();
     cancelAnimationFrame(this.frame);
     cancelAnimationFrame(this.looking);
+    cancelAnimationFrame(this.lookingOn);
     cancelAnimationFrame(this.painting);
     clearTimeout(this.settling);
     clearTimeout(this.remembering);
@@ -175,8 +177,13 @@ export class RunPage implements Page, Board {
     if (this.looking !== 0) return;
     this.looking = requestAnimationFrame(() => {
       this.looking = 0;
-      this.charts.look(this.view);
-      requestAnimationFrame(() => this.heatmapPanel.look(this.view));
+      this.charts.look(this.view, 'first');
+      cancelAnimationFrame(this.lookingOn);
+      this.lookingOn = requestAnimationFrame(() => {
+        this.lookingOn = 0;
+        this.charts.look(this.view, 'others');
+        this.heatmapPanel.look(this.view);
+      });
     });
   }
 
@@ -341,13 +348,15 @@ export class RunPage implements Page, Board {
   /** What has changed, from the top, one panel a frame: input comes between. */
   private paintNow(): void {
     if (!this.run || this.closed) return;
+    // What the reader does comes first.
+    if (this.looking !== 0 || this.lookingOn !== 0) return this.paint();
     if (this.panels.some((panel) => panel())) this.paint();
   }
 
   /** Each paints one panel if what it shows has changed, and says whether. */
   private readonly panels: readonly (() => boolean)[] = [
+    () => this.paintRanks(), // first, since there is who is chosen
     () => this.paintCharts(),
-    () => this.paintRanks(),
     () => {
       const {heatmap, view, chosen} = this;
       if (!heatmap || !this.changes.heatmap(heatmap, view.from, view.to, chosen.join(), palette())) return false;
@@ -374,13 +383,14 @@ export class RunPage implements Page, Board {
     const lines = chosen.filter((rank) => series.columns.has(`rank_loss/${rank}`)).join();
     const marked = this.alerts.filter((alert) => alert.firedAt > 0 || alert.state === 'FIRING');
     const marks = JSON.stringify(marked.map((alert) => [alert.firstStep, alert.state]));
-    if (!this.changes.charts(series, view.from, view.to, this.range !== null, lines, marks, palette())) return false;
-    this.charts.show({series, view, chosen, alerts: marked, palette: palette()}, this.range !== null);
-    return true;
+    return this.charts.show({series, view, chosen, alerts: marked, palette: palette()}, this.range !== null, (chart) =>
+      this.changes.charts[chart]!(series, view.from, view.to, this.range !== null, lines, marks, palette()),
+    );
   }
 
   private paintRanks(): boolean {
     const {heatmap, chosen} = this;
+    if (this.ranks.length === 0) return false;
     if (this.changes.deviations(heatmap)) this.deviations = heatmap ? deviations(heatmap) : new Map();
     if (!this.changes.ranks(this.ranks, this.deviations, this.metric, chosen.join(), palette())) return false;
     this.ranksPanel.show(this.ranks, this.deviations, this.metric, chosen, palette());
