@@ -263,7 +263,8 @@ std::unique_ptr<Client> StartClient(const Options& options,
   }
 }
 
-std::unique_ptr<Client> Client::Start(Options options, std::string* error) {
+std::unique_ptr<Client> Client::Start(const Options& options,
+                                      std::string* error) {
   Address address;
   if (!options.address.empty() &&
       !ParseAddress(options.address, &address, error)) {
@@ -285,8 +286,7 @@ std::unique_ptr<Client> Client::Start(Options options, std::string* error) {
     return nullptr;
   }
   return StartClient(
-      std::move(options),
-      [address, files] { return MakeHttp2Transport(address, files); },
+      options, [address, files] { return MakeHttp2Transport(address, files); },
       [] { return std::chrono::steady_clock::now(); }, error);
 }
 

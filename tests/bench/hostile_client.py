@@ -32,27 +32,14 @@ import grpc
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "e2e"), str(ROOT / "client" / "python")]
 
+from protobuf_bytes import field, varint  # noqa: E402
+
 RANKS = 8
 ATTACKER = "127.0.0.2"
 TEAM_A, TEAM_B = "team-a-team-a-team-a", "team-b-team-b-team-b"
 CONNECTIONS = 10_000
 RUN_NAMES = 1_000_000
 PARTIAL = 1000  # of one connection, which may have 1,024
-
-
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes([value])
-
-
-def field(number, value):
-    """One field of a protobuf message: a number, or bytes."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def hello(source, run):

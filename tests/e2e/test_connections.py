@@ -6,6 +6,7 @@ import threading
 import grpc
 import pytest
 from conftest import Musterd, wait_for
+from protobuf_bytes import field
 from test_tls import metric, report
 
 HOSTILE, LIMIT = "127.0.0.2", 20
@@ -84,22 +85,13 @@ def test_a_place_is_free_at_once_for_who_comes_back(limited):
     wait_for(comes_in, "a place", timeout=1.5)
 
 
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes([value])
-
-
 def test_a_stream_that_is_refused_again_and_again_ends(limited):
     """ClientMessage.hello of runs whose names are none: 64 a stream may be refused at once."""
     answers, ended = [], threading.Event()
 
     def hellos():
         for number in range(1, 10_000):
-            hello = b"\x08" + varint(number) + b"\x12\x01/"
-            yield b"\x0a" + varint(len(hello)) + hello
+            yield field(1, field(1, number) + field(2, b"/"))
         ended.wait(30)
 
     with grpc.insecure_channel(limited.grpc) as channel:

@@ -155,7 +155,8 @@ class Client {
  public:
   // Starts the sender thread; never waits for the daemon. Null with `*error`
   // set (one line) if the options are wrong.
-  static std::unique_ptr<Client> Start(Options options, std::string* error);
+  static std::unique_ptr<Client> Start(const Options& options,
+                                       std::string* error);
   // As Stop().
   virtual ~Client() = default;
 

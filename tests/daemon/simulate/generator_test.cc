@@ -79,6 +79,33 @@ TEST(GeneratorTest, LossHasTheStatedMeanAndDeviation) {
   EXPECT_NEAR(moments.variance(), 1, 5 * std::sqrt(2 / moments.count));
 }
 
+// Of 1,000 frames: n² of a rank over |G|², the mean cosine of pairs, and the
+// noise scale.
+struct SketchedMoments {
+  Moments square;
+  Moments cosine;
+  Moments noise;
+};
+
+SketchedMoments SketchMeans(const Options& options) {
+  Generator generator(options);
+  consistency::Baseline baseline;
+  SketchedMoments means;
+  for (int step = 0; step < 1200; ++step) {
+    const Step& now = generator.Next();
+    const consistency::Measures measures = baseline.Measure(now.frame);
+    if (step < 200) continue;  // |G| still falls
+    EXPECT_TRUE(now.cosines.empty());
+    for (const frames::Report& report : now.frame.reports) {
+      means.square.Add(*report.gradient_norm * *report.gradient_norm /
+                       now.gradient_square);
+    }
+    means.cosine.Add(*measures.cosine_mean);
+    means.noise.Add(*measures.covariance_trace / *measures.gradient_square);
+  }
+  return means;
+}
+
 // Averaged over frames of 8 ranks with k = 256: E n² = |G|² (1 + β), the mean
 // cosine of pairs is near 1/(1 + β), and the noise scale comes out as it was
 // put in. The estimate of |G|² has, per frame, a deviation of
@@ -87,23 +114,7 @@ TEST(GeneratorTest, SketchesHaveTheStatedNoiseScale) {
   Options options = Steady();
   options.sketch_width = 256;
   options.direction_steps = 0;
-  Generator generator(options);
-  consistency::Baseline baseline;
-  Moments square;
-  Moments cosine;
-  Moments noise;
-  for (int step = 0; step < 1200; ++step) {
-    const Step& now = generator.Next();
-    const consistency::Measures measures = baseline.Measure(now.frame);
-    if (step < 200) continue;  // |G| still falls
-    ASSERT_TRUE(now.cosines.empty());
-    for (const frames::Report& report : now.frame.reports) {
-      square.Add(*report.gradient_norm * *report.gradient_norm /
-                 now.gradient_square);
-    }
-    cosine.Add(*measures.cosine_mean);
-    noise.Add(*measures.covariance_trace / *measures.gradient_square);
-  }
+  const auto [square, cosine, noise] = SketchMeans(options);
   EXPECT_NEAR(square.mean(), 5, 0.02);
   EXPECT_NEAR(cosine.mean(), 0.2, 0.004);
   EXPECT_NEAR(noise.mean(), 4 * 32, 4);
@@ -116,21 +127,7 @@ TEST(GeneratorTest, DealtSketchesHaveTheStatedNoiseScale) {
   Options options = Steady();
   options.sketch_width = 256;
   options.sketch_pool = 4096;
-  Generator generator(options);
-  consistency::Baseline baseline;
-  Moments square;
-  Moments cosine;
-  for (int step = 0; step < 1200; ++step) {
-    const Step& now = generator.Next();
-    const consistency::Measures measures = baseline.Measure(now.frame);
-    if (step < 200) continue;  // |G| still falls
-    ASSERT_TRUE(now.cosines.empty());
-    for (const frames::Report& report : now.frame.reports) {
-      square.Add(*report.gradient_norm * *report.gradient_norm /
-                 now.gradient_square);
-    }
-    cosine.Add(*measures.cosine_mean);
-  }
+  const auto [square, cosine, noise] = SketchMeans(options);
   EXPECT_NEAR(square.mean(), 5, 0.05);
   EXPECT_NEAR(cosine.mean(), 0.2, 0.01);
 }
