@@ -60,7 +60,7 @@ absl::StatusOr<ChannelTarget> PrepareChannel(const std::string& address,
 
 absl::Status AddToken(const ChannelFiles& files, grpc::ClientContext& context) {
   std::string token;
-  const absl::Status status = ReadInto("token file", files.token, token);
+  absl::Status status = ReadInto("token file", files.token, token);
   if (!status.ok()) return status;
   absl::StripAsciiWhitespace(&token);
   if (token.empty()) return absl::OkStatus();

@@ -15,8 +15,8 @@ bool RefusalLimit::Charge(const std::string& sender, size_t bytes,
   MutexLock lock(mutex_);
   if (spent_.size() >= forget_at_) Forget(now);
   Spent& spent = spent_[sender];
-  spent.amount =
-      Left(spent, now) + 1 + static_cast<double>(bytes / kBytesOfOne);
+  const size_t more = bytes / kBytesOfOne;
+  spent.amount = Left(spent, now) + 1 + static_cast<double>(more);
   spent.at = now;
   const bool within = spent.amount <= allowance_;
   // What is too much is not paid for by longer waiting.

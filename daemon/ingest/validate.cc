@@ -51,7 +51,7 @@ std::string SketchFault(const std::string& sketch, uint32_t width) {
   constexpr uint64_t kSigns = 0x8000800080008000;
   // Side by side in vectors: a width is a multiple of kMinSketchWidth.
   constexpr size_t kWords = 8;
-  static_assert(2 * kMinSketchWidth % (kWords * sizeof(uint64_t)) == 0);
+  static_assert(size_t{2} * kMinSketchWidth % (kWords * sizeof(uint64_t)) == 0);
   uint64_t carried[kWords] = {};
   uint64_t numbers[kWords];
   for (size_t i = 0; i < sketch.size(); i += sizeof(numbers)) {

@@ -69,7 +69,7 @@ class Call : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
     StartCall();
   }
 
-  void Write(std::string message) {
+  void Write(const std::string& message) {
     const grpc::Slice slice(message);
     outgoing_ = grpc::ByteBuffer(&slice, 1);
     // Under the lock: nothing may be started once the hold is gone.

@@ -59,7 +59,8 @@ class Spool::Impl {
     file_.reset();
   }
 
-  void Append(std::vector<Entry> entries, std::function<void(bool)> done) {
+  void Append(const std::vector<Entry>& entries,
+              const std::function<void(bool)>& done) {
     uint64_t reports = 0;
     for (const Entry& entry : entries) {
       reports += entry.kind == Entry::Kind::kReport ? 1 : 0;
@@ -163,8 +164,9 @@ class Spool::Impl {
                "late");
       file = SpoolFile::Open(path);
     }
-    if (file.ok()) file_ = *std::move(file);
-    return Handle(file.status());
+    const absl::Status opened = file.status();
+    if (opened.ok()) file_ = *std::move(file);
+    return Handle(opened);
   }
 
   // Counts and tells; drops a corrupt file.
