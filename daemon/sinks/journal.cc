@@ -64,8 +64,7 @@ absl::Status Journal::Open() {
   bytes_ = end > 0 ? static_cast<size_t>(end) : 0;
   // What a daemon before this one did not finish must neither swallow a line
   // nor be taken for one.
-  const absl::Status status =
-      bytes_ > 0 ? Append({kTorn, '\n'}) : absl::OkStatus();
+  absl::Status status = bytes_ > 0 ? Append({kTorn, '\n'}) : absl::OkStatus();
   if (!status.ok()) ::close(std::exchange(descriptor_, -1));
   return status;
 }

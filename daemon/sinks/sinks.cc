@@ -37,9 +37,10 @@ std::string NameOf(const std::string& name, const HttpEndpoint& endpoint) {
 
 }  // namespace
 
-Sinks::Sinks(SinkOptions options, const std::string& data_dir,
-             const Clock& clock, AlertLookup lookup,
-             std::function<void(bool failing, const std::string& line)> tell)
+Sinks::Sinks(
+    SinkOptions options, const std::string& data_dir, const Clock& clock,
+    const AlertLookup& lookup,
+    const std::function<void(bool failing, const std::string& line)>& tell)
     : options_(std::move(options)), clock_(clock) {
   for (const AlertmanagerOptions& each : options_.alertmanagers) {
     HttpEndpoint endpoint = each.endpoint;

@@ -23,8 +23,8 @@ class Sinks {
   // `data_dir`: where webhooks keep what waits; empty: nowhere. `lookup`:
   // AlertmanagerOutbox; called between Start() and Stop() alone.
   Sinks(SinkOptions options, const std::string& data_dir, const Clock& clock,
-        AlertLookup lookup,
-        std::function<void(bool failing, const std::string& line)> tell);
+        const AlertLookup& lookup,
+        const std::function<void(bool failing, const std::string& line)>& tell);
 
   // A change of an alert's state; waits for nobody.
   void Take(const std::string& run, const alert::Alert& alert);

@@ -126,7 +126,8 @@ class Engine : public httplib::Server {
       return HandlerResponse::Handled;
     });
     set_exception_handler([](const httplib::Request&,
-                             httplib::Response& response, std::exception_ptr) {
+                             httplib::Response& response,
+                             const std::exception_ptr&) {
       Write(ErrorReply(500, "internal error"), response);
     });
     set_error_handler(

@@ -154,8 +154,9 @@ class QueryService final : public v1::Query::CallbackService {
                         const Source& source, const Ask& ask) {
     try {
       absl::StatusOr<Response> answer = ask(source);
+      const grpc::Status status = ToGrpc(answer.status());
       if (answer.ok()) response = *std::move(answer);
-      reactor.Finish(ToGrpc(answer.status()));
+      reactor.Finish(status);
     } catch (const std::exception& error) {
       reactor.Finish(grpc::Status(grpc::StatusCode::INTERNAL, error.what()));
     }

@@ -81,7 +81,7 @@ absl::StatusOr<std::vector<Step>> ReadSteps(const std::string& history_path,
   if (!reader.ok()) return reader.status();
   std::vector<Step> steps;
   int64_t samples = 0;
-  const absl::Status enough = absl::CancelledError("enough");
+  absl::Status enough = absl::CancelledError("enough");
   const absl::Status status = (*reader)->ReadEntries(
       range.history_run, range.from, range.to, history::What::kAll,
       [&](const history::Entry& entry) {

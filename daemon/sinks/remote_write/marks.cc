@@ -88,7 +88,7 @@ absl::Status WriteMarks(const std::string& path, const Marks& marks) {
       ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0) return Error(fresh);
   const bool wrote = WriteAll(file, text);
-  const absl::Status status = wrote ? absl::OkStatus() : Error(fresh);
+  absl::Status status = wrote ? absl::OkStatus() : Error(fresh);
   ::close(file);
   if (!status.ok()) return status;
   if (std::rename(fresh.c_str(), path.c_str()) != 0) return Error(path);
