@@ -161,8 +161,10 @@ absl::StatusOr<std::unique_ptr<GrpcListener>> GrpcListener::Create(
   for (grpc::Service* service : services) builder.RegisterService(service);
   listener->server_ = builder.BuildAndStart();
   if (listener->server_ == nullptr) {
-    return CannotListen(absl::StrJoin(sockets, ","),
-                        "no socket can be made there");
+    // All that it still had to do is to bind the Unix sockets.
+    return CannotListen(
+        sockets.empty() ? addresses : absl::StrJoin(sockets, ","),
+        sockets.empty() ? "gRPC did not start" : "no socket can be made there");
   }
   for (const std::string& address : sockets) {
     const std::string path = address.substr(kUnix.size());

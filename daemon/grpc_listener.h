@@ -26,9 +26,9 @@ class GrpcListener {
  public:
   // Serves at `addresses` (config.h), from now on, with TLS where `gate` says
   // so. It and the services outlive this. TCP connections are accepted here and
-  // handed to gRPC 1.51, which has no limit of its own. The
-  // file of a Unix socket that nobody listens on any more is replaced. The
-  // error says which address could not be bound, and why.
+  // handed to gRPC 1.51, which has no limit of its own. The file of a Unix
+  // socket that nobody listens on any more is replaced. The error says which
+  // address could not be bound, and why.
   static absl::StatusOr<std::unique_ptr<GrpcListener>> Create(
       const std::string& addresses, int socket_mode,
       const std::vector<grpc::Service*>& services, const identity::Gate& gate,

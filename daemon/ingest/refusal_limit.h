@@ -23,8 +23,9 @@ class RefusalLimit {
   // `allowance`: refusals at once, and again within kRefill; above 0.
   explicit RefusalLimit(int allowance) : allowance_(allowance) {}
 
-  // A message of so many bytes was refused: one for each KiB of it begun. False
-  // if that is more than the sender may. `now`: the monotonic clock.
+  // A message of so many bytes was refused: that is one refusal, and one more
+  // for each whole KiB. False if it is more than the sender may. `now`: the
+  // monotonic clock.
   bool Charge(const std::string& sender, size_t bytes, absl::Duration now);
   // Senders that have not got their whole allowance back, for tests.
   size_t remembered() const;

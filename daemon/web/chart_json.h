@@ -11,7 +11,7 @@ namespace muster::web {
 
 // Every field is there but an absent `rank`. Numbers in as few digits as read
 // back to the same; with `digits`, 1 … 17, rounded to so many significant ones:
-// a picture needs six, and they are half as much to write, send and read.
+// the eight that our page draws from are half as much to write, send and read.
 std::string ChartJson(const v1::Series& series, int digits = 0);
 std::string ChartJson(const v1::Heatmap& heatmap, int digits = 0);
 

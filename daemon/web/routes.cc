@@ -22,9 +22,9 @@ namespace {
 
 constexpr char kJson[] = "application/json";
 constexpr char kText[] = "text/plain; charset=utf-8";
-// A number with more reads back to the same.
-constexpr uint64_t kMaxDigits = 17;
 constexpr char kPrometheus[] = "text/plain; version=0.0.4; charset=utf-8";
+// So many are enough for any number to read back to the same.
+constexpr uint64_t kMaxDigits = 17;
 
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -49,16 +49,19 @@ int HttpStatusOf(absl::StatusCode code) {
   }
 }
 
+Reply StatusReply(const absl::Status& status) {
+  return ErrorReply(HttpStatusOf(status.code()), std::string(status.message()));
+}
+
 template <typename Response>
 Reply JsonReply(const absl::StatusOr<Response>& response) {
-  if (response.ok()) return {200, kJson, ToJson(*response) + "\n"};
-  return ErrorReply(HttpStatusOf(response.status().code()),
-                    std::string(response.status().message()));
+  if (!response.ok()) return StatusReply(response.status());
+  return {200, kJson, ToJson(*response) + "\n"};
 }
 
 template <typename Chart>
 Reply ChartReply(const absl::StatusOr<Chart>& chart, uint64_t digits) {
-  if (!chart.ok()) return JsonReply(chart);
+  if (!chart.ok()) return StatusReply(chart.status());
   return {200, kJson, ChartJson(*chart, static_cast<int>(digits)) + "\n"};
 }
 
